@@ -1,0 +1,107 @@
+"""Every failure that a user can meet, typed, each with a hint of what to do about it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class IntrosearchError(Exception):
+    """Base of all errors that are shown to the user without a traceback.
+
+    Args:
+        message: what is wrong, one sentence.
+        hint: what would be right, or what to do next.
+    """
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message
+
+
+class ConfigError(IntrosearchError):
+    """Bad input: nothing was started and nothing was written. Exit code 2.
+
+    Args:
+        message: what is wrong.
+        key: the offending key, dotted from the root of the file, e.g. ``parameters.beta_kl``.
+        file: the file it stands in.
+        line: its line, counted from 1.
+        hint: the nearest legal key or value, and what would be legal.
+    """
+
+    def __init__(
+        self, message: str, *, key: str = "", file: str = "", line: int | None = None, hint: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.key = key
+        self.file = file
+        self.line = line
+
+    def at(self, *, file: str, line: int | None, key: str | None = None) -> ConfigError:
+        """The same error with its place in a file."""
+        return ConfigError(
+            self.message, key=self.key if key is None else key, file=file, line=line, hint=self.hint
+        )
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line is not None else self.file
+        head = ": ".join(part for part in (place, self.key, self.message) if part)
+        return f"{head}\n  hint: {self.hint}" if self.hint else head
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild_config_error, (self.message, self.key, self.file, self.line, self.hint)
+
+
+def _rebuild_config_error(
+    message: str, key: str, file: str, line: int | None, hint: str
+) -> ConfigError:
+    return ConfigError(message, key=key, file=file, line=line, hint=hint)
+
+
+class TrialDiverged(IntrosearchError):
+    """A loss or metric of a trial is NaN or infinite.
+
+    Args:
+        term: the loss term or metric that is not finite.
+        iteration: the training iteration at which it was first seen.
+    """
+
+    def __init__(self, term: str, *, iteration: int) -> None:
+        super().__init__(
+            f"{term} is not finite at iteration {iteration}",
+            hint="a smaller learning rate or smaller betas train more stably",
+        )
+        self.term = term
+        self.iteration = iteration
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild_trial_diverged, (self.term, self.iteration)
+
+
+def _rebuild_trial_diverged(term: str, iteration: int) -> TrialDiverged:
+    return TrialDiverged(term, iteration=iteration)
+
+
+class ClusterError(IntrosearchError):
+    """The cluster (Ray, Slurm) did not do what was asked of it."""
+
+
+def nearest_hint(word: object, legal: Iterable[str]) -> str:
+    """A hint with the nearest legal word first, then all of them.
+
+    Args:
+        word: what the user wrote.
+        legal: the words that would have been accepted.
+
+    Returns:
+        e.g. ``did you mean 'beta_kl'? Legal: beta_kl, beta_rec``.
+    """
+    words = sorted(legal)
+    close = difflib.get_close_matches(str(word), words, n=1, cutoff=0.6)
+    start = f"did you mean {close[0]!r}? " if close else ""
+    return f"{start}Legal: {', '.join(words)}"
