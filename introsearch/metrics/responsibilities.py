@@ -1,0 +1,26 @@
+"""How evenly the prior's components are used."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator
+
+from introsearch.losses.kl import reparameterise
+from introsearch.losses.sintrovae import normalised_entropy
+from introsearch.metrics.view import ModelView
+from introsearch.priors.base import MixturePrior
+
+NUM_DATA = 5_000
+NUM_DRAWS = 10
+
+
+def responsibility_entropy(view: ModelView, generator: Generator) -> float:
+    """H(C) / log K of fresh data's mean responsibilities (eqs. 11, 104); 0 for one component."""
+    if not isinstance(view.prior, MixturePrior):
+        return 0.0
+    mu, logvar = view.encoder(view.dataset.sample(NUM_DATA, generator))
+    noise = torch.randn(NUM_DRAWS, *mu.shape, generator=generator, device=mu.device)
+    shares = [
+        view.prior.responsibilities(z).mean(dim=0) for z in reparameterise(mu, logvar, noise)
+    ]
+    return float(normalised_entropy(torch.stack(shares).mean(dim=0)))

@@ -1,0 +1,71 @@
+"""The contract of a prior, and what every mixture shares."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Generator, Tensor, nn
+
+from introsearch.priors.log_density import mixture_coefficients, mixture_log_prob
+
+
+class Components(NamedTuple):
+    """Diagonal Gaussians and their weights.
+
+    `mu` and `logvar` are [K, L], `log_weights` [K] (normalised: exp sums to one).
+    """
+
+    mu: Tensor
+    logvar: Tensor
+    log_weights: Tensor
+
+    def detach(self) -> Components:
+        """The same values as constants."""
+        return Components(self.mu.detach(), self.logvar.detach(), self.log_weights.detach())
+
+
+class Prior(nn.Module):
+    """p(z) over L latent dimensions; all state is in parameters and buffers."""
+
+    def components(self) -> Components:
+        """The Gaussians that make up the prior."""
+        raise NotImplementedError
+
+    def log_prob(self, z: Tensor, *, frozen: bool = False) -> Tensor:
+        """log p(z) in nats for z [..., L], as [...].
+
+        Args:
+            z: latent points.
+            frozen: treat the prior as a constant: gradients reach z only.
+        """
+        raise NotImplementedError
+
+    def sample(self, n: int, generator: Generator) -> Tensor:
+        """Draw [n, L] points, reparameterised: gradients reach means and variances."""
+        raise NotImplementedError
+
+
+class MixturePrior(Prior):
+    """What follows from `components` alone: density, samples and responsibilities."""
+
+    def log_prob(self, z: Tensor, *, frozen: bool = False) -> Tensor:
+        parts = self.components()
+        shift, coefficients = mixture_coefficients(*(parts.detach() if frozen else parts))
+        flat = (z - shift).reshape(-1, z.shape[-1])
+        return mixture_log_prob(flat, coefficients).reshape(z.shape[:-1])
+
+    def sample(self, n: int, generator: Generator) -> Tensor:
+        mu, logvar, log_weights = self.components()
+        chosen = torch.multinomial(
+            log_weights.detach().exp(), n, replacement=True, generator=generator
+        )
+        noise = torch.randn(n, mu.shape[1], generator=generator, device=mu.device, dtype=mu.dtype)
+        return mu.index_select(0, chosen) + (0.5 * logvar).exp().index_select(0, chosen) * noise
+
+    def responsibilities(self, z: Tensor) -> Tensor:
+        """p(component | z) for z [..., L], as [..., K] (eq. 11)."""
+        shift, coefficients = mixture_coefficients(*self.components())
+        centred = z - shift
+        features = torch.cat([torch.ones_like(z[..., :1]), centred, centred.square()], dim=-1)
+        return (features @ coefficients).softmax(dim=-1)

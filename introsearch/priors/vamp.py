@@ -1,0 +1,43 @@
+"""The VampPrior: the mixture of the encoder's posteriors at learned pseudo-inputs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from introsearch.priors.base import Components, MixturePrior
+
+
+class VampPrior(MixturePrior):
+    """sum_k w_k q(z|u_k) with pseudo-inputs u_k (Tomczak and Welling 2018).
+
+    Args:
+        pseudo_inputs: [K, ...] initial pseudo-inputs, in data space.
+        encode: the encoder, from inputs to (mu, logvar); it stays the encoder's, so its
+            parameters are not this module's.
+        learnable_contributions: train the weights; otherwise they stay uniform.
+    """
+
+    def __init__(
+        self,
+        pseudo_inputs: Tensor,
+        encode: Callable[[Tensor], tuple[Tensor, Tensor]],
+        *,
+        learnable_contributions: bool,
+    ) -> None:
+        super().__init__()
+        k = len(pseudo_inputs)
+        self.pseudo_inputs = nn.Parameter(pseudo_inputs.detach().clone())
+        self.logits = nn.Parameter(
+            torch.full((k,), -math.log(k), dtype=pseudo_inputs.dtype, device=pseudo_inputs.device),
+            requires_grad=learnable_contributions,
+        )
+        # In a tuple, so that nn.Module does not register the encoder as a child.
+        self._encode = (encode,)
+
+    def components(self) -> Components:
+        mu, logvar = self._encode[0](self.pseudo_inputs)
+        return Components(mu, logvar, self.logits.log_softmax(dim=0))

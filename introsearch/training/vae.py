@@ -1,0 +1,242 @@
+"""The VAE trainer: the plain baseline, and stage 1 of the introspective one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from introsearch.data.toy import ToyData
+from introsearch.errors import TrialDiverged
+from introsearch.losses.kl import kl_monte_carlo, kl_standard_normal, reparameterise
+from introsearch.losses.vae import squared_error, vae_loss
+from introsearch.metrics.elbo import negative_elbo, window_grid
+from introsearch.metrics.view import ModelView
+from introsearch.nets.mlp import MLPDecoder, MLPEncoder, Posterior
+from introsearch.priors.base import Components, Prior
+from introsearch.priors.gaussian import StandardGaussian
+from introsearch.priors.mixture import MixtureOfGaussians
+from introsearch.priors.vamp import VampPrior
+from introsearch.registry import DATASETS, METRICS, load
+from introsearch.training.figure_data import Array, TrialFigure
+from introsearch.training.random_streams import make_stream, stream_seed
+from introsearch.training.settings import VAESettings
+
+FIGURE_POINTS = 4_000
+FIGURE_GRID = 192
+
+
+class VAE:
+    """Trains encoder, decoder and prior together on beta_rec * rec + beta_kl * kl.
+
+    Args:
+        settings: what to train.
+        seed: everything random follows from it.
+        device: where to train.
+    """
+
+    def __init__(
+        self, settings: VAESettings, *, seed: int, device: torch.device | str = "cpu"
+    ) -> None:
+        self.settings = settings
+        self.seed = seed
+        self.device = torch.device(device)
+        self.iteration = 0
+        self.dataset: ToyData = load(DATASETS[settings.dataset])()
+        self.streams = {p: make_stream(seed, p, device=self.device) for p in ("data", "noise")}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(stream_seed(seed, "init"))
+            self._build_networks()
+        self.prior: Prior = self._initial_prior(settings.prior)
+        self._make_optimisers()
+
+    def _build_networks(self) -> None:
+        s, dims = self.settings, self.dataset.dims
+        encoder = MLPEncoder(dims, s.latent_dim, hidden_units=s.hidden_units)
+        decoder = MLPDecoder(s.latent_dim, dims, hidden_units=s.hidden_units)
+        self.encoder, self.decoder = encoder.to(self.device), decoder.to(self.device)
+
+    def _initial_prior(self, kind: str) -> Prior:
+        s = self.settings
+        components = s.components or 1
+        stream = make_stream(self.seed, "prior", device=self.device)
+        if kind == "gaussian":
+            return StandardGaussian(s.latent_dim).to(self.device)
+        if kind == "vamp":
+            return VampPrior(
+                self.dataset.sample(components, stream),
+                self.encoder,
+                learnable_contributions=s.learnable_contributions,
+            )
+        mu = torch.randn(components, s.latent_dim, generator=stream, device=self.device)
+        uniform = torch.full((components,), 1 / components, device=self.device)
+        return MixtureOfGaussians(
+            Components(mu, torch.zeros_like(mu), uniform.log()),
+            learnable_contributions=s.learnable_contributions,
+        )
+
+    def _make_optimisers(self) -> None:
+        """Adam for the encoder, and one for decoder and prior: they always step together."""
+        generator_side = [*self.decoder.parameters(), *self.prior.parameters()]
+        self.optimisers = {
+            "encoder": self._adam(list(self.encoder.parameters())),
+            "generator": self._adam(generator_side),
+        }
+
+    def _adam(self, parameters: list[nn.Parameter]) -> torch.optim.Adam:
+        return torch.optim.Adam(parameters, lr=self._learning_rate(), fused=True)
+
+    def _learning_rate(self) -> float:
+        passed = sum(self.iteration >= m for m in self.settings.lr_milestones)
+        return self.settings.learning_rate * self.settings.lr_decay**passed
+
+    # -- training -------------------------------------------------------------------------------
+
+    def advance(self, iterations: int) -> dict[str, float]:
+        """Train for `iterations` more and return the mean of every loss term.
+
+        Raises:
+            TrialDiverged: a term was NaN or infinite; says which and when.
+        """
+        start, history = self.iteration, []
+        for _ in range(iterations):
+            self._before_step()
+            history.append(self._step())
+            self.iteration += 1
+        return _means(history, start=start)
+
+    def _before_step(self) -> None:
+        if self.iteration in self.settings.lr_milestones:
+            for optimiser in self.optimisers.values():
+                for group in optimiser.param_groups:
+                    group["lr"] = self._learning_rate()
+
+    def _step(self) -> dict[str, Tensor]:
+        return self._vae_step()
+
+    def _vae_step(self) -> dict[str, Tensor]:
+        x = self._next_batch()
+        q = self.encoder(x)
+        rec = squared_error(x, self.decoder(self._draw(q)))
+        loss = vae_loss(
+            rec, self._kl(q), beta_rec=self.settings.beta_rec, beta_kl=self.settings.beta_kl
+        )
+        for optimiser in self.optimisers.values():
+            optimiser.zero_grad()
+        loss.total.backward()
+        for optimiser in self.optimisers.values():
+            optimiser.step()
+        return {"loss": loss.total.detach(), "rec": loss.rec.detach(), "kl": loss.kl.detach()}
+
+    def _next_batch(self) -> Tensor:
+        return self.dataset.sample(self.settings.batch_size, self.streams["data"])
+
+    def _noise(self, *shape: int) -> Tensor:
+        return torch.randn(*shape, generator=self.streams["noise"], device=self.device)
+
+    def _draw(self, q: Posterior) -> Tensor:
+        """One reparameterised posterior sample per point, [B, L]."""
+        return reparameterise(q.mu, q.logvar, self._noise(*q.mu.shape))
+
+    def _kl(self, q: Posterior, *, frozen_prior: bool = False) -> Tensor:
+        """KL[q || p], [B], by the estimator of the settings."""
+        if self.settings.kl_estimator == "closed_form":
+            return kl_standard_normal(*q)
+        return kl_monte_carlo(
+            *q,
+            log_prob=lambda z: self.prior.log_prob(z, frozen=frozen_prior),
+            noise=self._noise(self.settings.num_draws, *q.mu.shape),
+        )
+
+    # -- looking, without touching --------------------------------------------------------------
+
+    @torch.no_grad()
+    def evaluate(self, names: Sequence[str]) -> dict[str, float]:
+        """Metrics by name. Training is not affected: evaluation has its own random stream.
+
+        Raises:
+            KeyError: no such metric.
+        """
+        view = self._view()
+        return {
+            name: load(METRICS[name].function)(view, self._evaluation_stream()) for name in names
+        }
+
+    @torch.no_grad()
+    def figures(self) -> dict[str, TrialFigure]:
+        """Figure 3 of the prior-learning paper for the model as it is now."""
+        view, stream = self._view(), self._evaluation_stream()
+        real = self.dataset.sample(FIGURE_POINTS, stream)
+        mu, logvar = self.encoder(real)
+        latents = reparameterise(mu, logvar, torch.randn(mu.shape, generator=stream).to(mu))
+        grid = window_grid(FIGURE_GRID, half_width=self.dataset.half_width).to(self.device)
+        noise = torch.randn(10, 1, mu.shape[1], generator=stream).to(mu)
+        parts = self.prior.components()
+        return {
+            "model": TrialFigure(
+                real=_array(real),
+                samples=_array(self.decoder(self.prior.sample(FIGURE_POINTS, stream))),
+                density=_array(
+                    (-negative_elbo(view, grid, noise=noise)).exp().view(FIGURE_GRID, FIGURE_GRID)
+                ),
+                half_width=self.dataset.half_width,
+                latents=_array(latents[:, :2]),
+                component_means=_array(parts.mu[:, :2]),
+                component_stds=_array((0.5 * parts.logvar[:, :2]).exp()),
+                component_weights=_array(parts.log_weights.exp()),
+            )
+        }
+
+    def _view(self) -> ModelView:
+        return ModelView(self.dataset, self.encoder, self.decoder, self.prior)
+
+    def _evaluation_stream(self) -> torch.Generator:
+        return make_stream(self.seed, "evaluation", device=self.device)
+
+    # -- checkpoints ----------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the next iteration depends on."""
+        return {
+            "iteration": self.iteration,
+            "encoder": self.encoder.state_dict(),
+            "decoder": self.decoder.state_dict(),
+            "prior": self.prior.state_dict(),
+            "optimisers": {name: o.state_dict() for name, o in self.optimisers.items()},
+            "streams": {name: s.get_state() for name, s in self.streams.items()},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from `state`: on the CPU bit for bit as if never interrupted."""
+        self.iteration = state["iteration"]
+        self._restore_prior()
+        self.encoder.load_state_dict(state["encoder"])
+        self.decoder.load_state_dict(state["decoder"])
+        self.prior.load_state_dict(state["prior"])
+        self._make_optimisers()
+        for name, optimiser in self.optimisers.items():
+            optimiser.load_state_dict(state["optimisers"][name])
+        for name, stream in self.streams.items():
+            stream.set_state(state["streams"][name])
+
+    def _restore_prior(self) -> None:
+        """Make `self.prior` the kind of prior that is in use at `self.iteration`."""
+
+
+def _means(history: list[dict[str, Tensor]], *, start: int) -> dict[str, float]:
+    """Mean of each term over an interval, read from the device once per kind of step."""
+    means: dict[str, float] = {}
+    for name in history[-1]:
+        first = next(i for i, terms in enumerate(history) if name in terms)
+        values = torch.stack([terms[name] for terms in history[first:]]).double().cpu()
+        bad = (~values.isfinite()).nonzero()
+        if len(bad):
+            raise TrialDiverged(f"loss term {name!r}", iteration=start + first + int(bad[0]) + 1)
+        means[name] = float(values.mean())
+    return means
+
+
+def _array(values: Tensor) -> Array:
+    return values.detach().float().cpu().numpy()
