@@ -1,0 +1,1 @@
+"""Study files: from YAML to trials, their identity, order and early stopping. No torch, no Ray."""

@@ -1,0 +1,179 @@
+"""From a study to its configurations, groups and trials, in a fixed and fair order."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from introsearch.errors import ConfigError
+from introsearch.study.checks import check_configuration, check_groups, check_rungs
+from introsearch.study.identity import identity
+from introsearch.study.model import Configuration, Stage, Study, Trial, trial_name
+from introsearch.study.spaces import Space, candidates, group_spaces, in_file
+from introsearch.training.settings import resolve_settings, settings_to_dict
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Expansion:
+    """All configurations of a study.
+
+    Attributes:
+        groups: labels, e.g. ``8gaussians / ip_lc``, in the file's order.
+        configurations: each once, also when it belongs to several groups.
+        members: each group's configurations in the order in which they are tried: shuffled, so
+            that the order of a grid favours nothing.
+        duplicates: per group, how many points of its space were the same as another.
+    """
+
+    groups: tuple[str, ...]
+    configurations: tuple[Configuration, ...]
+    members: Mapping[str, tuple[Configuration, ...]]
+    duplicates: Mapping[str, int]
+
+
+class _Point(NamedTuple):
+    variant: str
+    trainer: str
+    settings: dict[str, Any]
+
+
+@functools.lru_cache(maxsize=4)
+def expand(study: Study) -> Expansion:
+    """Every configuration of a study, validated.
+
+    Raises:
+        ConfigError: a configuration that its trainer refuses, that early termination does not
+            suit, or too many of them. Its `key` is dotted from the root of the study file.
+    """
+    check_rungs(study)
+    points: dict[str, dict[str, list[_Point]]] = {}
+    duplicates = {}
+    for group, spaces in group_spaces(study).items():
+        by_id: dict[str, list[_Point]] = {}
+        total = 0
+        for space, values in candidates(study, group, spaces):
+            point = _resolve(study, space, values)
+            by_id.setdefault(identity(point.trainer, point.settings), []).append(point)
+            total += 1
+        duplicates[group] = total - len(by_id)
+        points[group] = _ordered(study, group, by_id)
+    check_groups(study, {group: len(by_id) for group, by_id in points.items()})
+    return _assemble(points, duplicates)
+
+
+def select_trials(study: Study, expansion: Expansion) -> tuple[Trial, ...]:
+    """Trials of the select stage: one configuration of each group in turn, so that all advance.
+
+    Each configuration appears once per select seed, its seeds one after the other.
+    """
+    depth = max(len(members) for members in expansion.members.values())
+    turns = (
+        expansion.members[group][i]
+        for i in range(depth)
+        for group in expansion.groups
+        if i < len(expansion.members[group])
+    )
+    return _trials(turns, study.seeds.select, "select")
+
+
+def report_trials(
+    study: Study, expansion: Expansion, chosen: Mapping[str, str]
+) -> tuple[Trial, ...]:
+    """Trials of the report stage, each once even if it won several groups.
+
+    Args:
+        study: the study.
+        expansion: its expansion.
+        chosen: the winner's configuration id by group label; groups may be missing.
+
+    Raises:
+        KeyError: an unknown group, or an id that is not in its group.
+    """
+    winners = []
+    for group, configuration_id in chosen.items():
+        by_id = {c.id: c for c in expansion.members[group]}
+        winners.append(by_id[configuration_id])
+    return _trials(winners, study.seeds.report, "report")
+
+
+def ladder_order(study: Study, expansion: Expansion, group: str) -> tuple[str, ...]:
+    """Names of a group's select trials in the order in which they are compared."""
+    return tuple(
+        trial_name(c.id, seed) for c in expansion.members[group] for seed in study.seeds.select
+    )
+
+
+def _trials(
+    configurations: Iterator[Configuration] | Sequence[Configuration],
+    seeds: Sequence[int],
+    stage: Stage,
+) -> tuple[Trial, ...]:
+    unique = {c.id: c for c in configurations}
+    return tuple(
+        Trial(configuration=c, seed=seed, stage=stage) for c in unique.values() for seed in seeds
+    )
+
+
+def _resolve(study: Study, space: Space, values: Mapping[str, Any]) -> _Point:
+    """Let the trainer validate one point and fill in its defaults."""
+    trainer = study.variants[space.variant].trainer or study.trainer
+    try:
+        settings = resolve_settings(trainer, values)
+    except ConfigError as error:
+        varied = [n for n, p in space.parameters.items() if len(p.values) != 1]
+        point = ", ".join([f"variant: {space.variant}"] + [f"{n}: {values[n]}" for n in varied])
+        raise in_file(study, space.variant, error, detail=f" ({point})") from None
+    check_configuration(study, space.variant, settings)
+    return _Point(space.variant, trainer, settings_to_dict(settings))
+
+
+def _ordered(study: Study, group: str, by_id: dict[str, list[_Point]]) -> dict[str, list[_Point]]:
+    """A group's points as they will be tried.
+
+    Draws of a random search are in random order already. Sorting by a hash shuffles a grid such
+    that it keeps its order when values are added, and that a larger budget only adds trials.
+    """
+    if study.method == "random":
+        return by_id
+    keys = sorted(
+        by_id, key=lambda i: hashlib.sha256(f"{study.seed}/{group}/{i}".encode()).digest()
+    )
+    return {key: by_id[key] for key in keys[: study.budget.max_trials]}
+
+
+def _shuffling_key(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
+
+
+def _assemble(
+    points: Mapping[str, Mapping[str, list[_Point]]], duplicates: Mapping[str, int]
+) -> Expansion:
+    labels: dict[str, list[str]] = {}
+    variants: dict[str, dict[str, None]] = {}
+    first: dict[str, _Point] = {}
+    for group, by_id in points.items():
+        for key, same in by_id.items():
+            labels.setdefault(key, []).append(group)
+            variants.setdefault(key, {}).update(dict.fromkeys(p.variant for p in same))
+            first.setdefault(key, same[0])
+    configurations = {
+        key: Configuration(
+            id=key,
+            trainer=point.trainer,
+            settings=point.settings,
+            groups=tuple(labels[key]),
+            variants=tuple(variants[key]),
+        )
+        for key, point in first.items()
+    }
+    return Expansion(
+        groups=tuple(points),
+        configurations=tuple(configurations.values()),
+        members={
+            group: tuple(configurations[key] for key in by_id) for group, by_id in points.items()
+        },
+        duplicates=dict(duplicates),
+    )

@@ -1,0 +1,225 @@
+"""The words of a study: what is searched, how it is judged, and what it expands into."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from introsearch.study.parameters import Parameter
+
+Stage = Literal["select", "report"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Metric:
+    """What trials are compared by.
+
+    Attributes:
+        name: a name in the metric registry.
+        goal: ``minimize`` or ``maximize``.
+    """
+
+    name: str
+    goal: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Seeds:
+    """Seeds of the two stages; shared ones make reported numbers optimistic.
+
+    Attributes:
+        select: seeds of the trials among which each group's winner is found.
+        report: seeds of the winners' trials, whose mean and std are printed.
+        reuse_seeds: allow the same seed in both.
+    """
+
+    select: tuple[int, ...]
+    report: tuple[int, ...]
+    reuse_seeds: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EarlyTermination:
+    """Asynchronous successive halving within each group, in training iterations.
+
+    Attributes:
+        type: ``asha``.
+        min_iter: the first rung.
+        max_iter: no rung at or after this iteration.
+        eta: one in `eta` trials is kept at each rung; the next rung is `eta` times later.
+    """
+
+    type: str = "asha"
+    min_iter: int
+    max_iter: int
+    eta: int
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """Iterations min_iter * eta**k strictly below max_iter."""
+        rungs: list[int] = []
+        iteration = self.min_iter
+        while iteration < self.max_iter:
+            rungs.append(iteration)
+            iteration *= self.eta
+        return tuple(rungs)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Budget:
+    """Limits of a study; None is no limit.
+
+    Attributes:
+        max_trials: configurations per group.
+        max_concurrent_trials: trials running at the same time.
+        max_hours: wall time of one `run` command, in hours.
+        max_failed_trials: crashed trials after which the study stops.
+        max_restarts: attempts to continue one crashed trial.
+    """
+
+    max_trials: int | None = None
+    max_concurrent_trials: int | None = None
+    max_hours: float | None = None
+    max_failed_trials: int | None = None
+    max_restarts: int = 2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resources:
+    """What one trial occupies; fractions share a device.
+
+    Attributes:
+        cpus: CPU cores.
+        gpus: GPUs.
+    """
+
+    cpus: float = 1
+    gpus: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Variant:
+    """A column of the table: what differs from the common parameters.
+
+    Attributes:
+        parameters: added or replacing parameters; None removes an inherited one.
+        trainer: another trainer than the study's.
+    """
+
+    parameters: Mapping[str, Parameter | None] = field(default_factory=dict)
+    trainer: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Configuration:
+    """One point of the search space.
+
+    Attributes:
+        id: its identity, 12 hex digits of trainer and settings.
+        trainer: a name in the trainer registry.
+        settings: every setting of the trainer as plain JSON, defaults filled in.
+        groups: labels of all groups in which it competes.
+        variants: names of all variants that it is an instance of.
+    """
+
+    id: str
+    trainer: str
+    settings: dict[str, Any]
+    groups: tuple[str, ...]
+    variants: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trial:
+    """One configuration trained with one seed.
+
+    Attributes:
+        configuration: what is trained.
+        seed: its seed.
+        stage: ``select`` or ``report``.
+    """
+
+    configuration: Configuration
+    seed: int
+    stage: Stage
+
+    @property
+    def name(self) -> str:
+        """The same in every run of every study: identity and seed."""
+        return trial_name(self.configuration.id, self.seed)
+
+
+def trial_name(configuration_id: str, seed: int) -> str:
+    """Name of a trial, e.g. ``0123456789ab-s0``."""
+    return f"{configuration_id}-s{seed}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Study:
+    """A validated study file.
+
+    Attributes:
+        name: names the directory and the experiment; letters, digits, ``.``, ``_`` and ``-``.
+        trainer: the trainer of all variants that name no other.
+        method: ``grid`` or ``random``.
+        metric: what trials are compared by.
+        groups: parameters (or ``variant``) whose values separate the groups.
+        seeds: seeds of both stages.
+        parameters: common parameters by name.
+        variants: variants by name; at least one.
+        early_terminate: early stopping in the select stage, or None.
+        budget: limits.
+        resources: of one trial.
+        evaluate_every: training iterations between evaluations.
+        seed: of sampling and of the order within groups, not of training.
+        file: where the study was read from; not part of its value.
+    """
+
+    name: str
+    trainer: str
+    method: str
+    metric: Metric
+    groups: tuple[str, ...]
+    seeds: Seeds
+    parameters: Mapping[str, Parameter]
+    variants: Mapping[str, Variant]
+    early_terminate: EarlyTermination | None
+    budget: Budget
+    resources: Resources
+    evaluate_every: int
+    seed: int = 0
+    file: str = field(default="", compare=False)
+
+    def __hash__(self) -> int:
+        return hash(json.dumps(self.to_dict()))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The study in the words of a study file: dumped and loaded again, an equal study."""
+        data: dict[str, Any] = {
+            "name": self.name,
+            "trainer": self.trainer,
+            "method": self.method,
+            "metric": asdict(self.metric),
+            "groups": list(self.groups),
+            "seeds": {k: list(v) if isinstance(v, tuple) else v for k, v in _items(self.seeds)},
+            "parameters": {k: v.to_spec() for k, v in self.parameters.items()},
+            "variants": {k: _variant_spec(v) for k, v in self.variants.items()},
+            "budget": {k: v for k, v in _items(self.budget) if v is not None},
+            "resources": asdict(self.resources),
+            "evaluate_every": self.evaluate_every,
+            "seed": self.seed,
+        }
+        if self.early_terminate is not None:
+            data["early_terminate"] = asdict(self.early_terminate)
+        return data
+
+
+def _items(config: Any) -> list[tuple[str, Any]]:
+    return list(asdict(config).items())
+
+
+def _variant_spec(variant: Variant) -> dict[str, Any]:
+    spec = {k: None if v is None else v.to_spec() for k, v in variant.parameters.items()}
+    return spec if variant.trainer is None else {"trainer": variant.trainer, **spec}

@@ -1,0 +1,146 @@
+"""One entry of `parameters`: the values it may take, alone or derived from another parameter."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from introsearch.errors import ConfigError, nearest_hint
+
+DISTRIBUTIONS = ("uniform", "log_uniform", "int_uniform")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parameter:
+    """The candidates of one parameter. Exactly one of values, distribution and `by` is given.
+
+    Attributes:
+        values: candidates, tried one by one (a constant has a single one).
+        distribution: name of the distribution that candidates are drawn from.
+        min: its lower bound, in value space.
+        max: its upper bound, in value space.
+        times: name of a parameter that every candidate is multiplied with.
+        by: name of a parameter whose value looks this one up in `table`.
+        table: from the label of that value to this parameter's value.
+    """
+
+    values: tuple[Any, ...] = ()
+    distribution: str | None = None
+    min: float = 0.0
+    max: float = 0.0
+    times: str | None = None
+    by: str | None = None
+    table: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def reference(self) -> str | None:
+        """Name of the parameter that this one is derived from."""
+        return self.times or self.by
+
+    def choices(self, assigned: Mapping[str, Any]) -> list[Any]:
+        """All candidates, given the values of the parameters that come before this one.
+
+        Raises:
+            ConfigError: no table entry for that value, or a product with what is not a number.
+        """
+        if self.by is not None:
+            return [self._look_up(assigned[self.by])]
+        return [self._scale(value, assigned) for value in self.values]
+
+    def sample(self, rng: random.Random, assigned: Mapping[str, Any]) -> Any:
+        """One candidate at random; draws from `rng` once unless there is no choice.
+
+        Raises:
+            ConfigError: as for `choices`.
+        """
+        if self.distribution is not None:
+            return self._scale(self._draw(rng), assigned)
+        choices = self.choices(assigned)
+        return choices[0] if len(choices) == 1 else rng.choice(choices)
+
+    def to_spec(self) -> Any:
+        """This parameter as it is written in a study file."""
+        if self.by is not None:
+            return {"by": self.by, "values": dict(self.table)}
+        spec: dict[str, Any] = {} if self.times is None else {"times": self.times}
+        if self.distribution is not None:
+            return spec | {"distribution": self.distribution, "min": self.min, "max": self.max}
+        if self.times is None and len(self.values) == 1:
+            return self.values[0]
+        return spec | {"values": list(self.values)}
+
+    def _look_up(self, value: Any) -> Any:
+        if label(value) not in self.table:
+            raise ConfigError(
+                f"has no value for {self.by}: {label(value)}",
+                hint=nearest_hint(label(value), self.table),
+            )
+        return self.table[label(value)]
+
+    def _scale(self, value: Any, assigned: Mapping[str, Any]) -> Any:
+        if self.times is None:
+            return value
+        factor = assigned[self.times]
+        for number in (value, factor):
+            if isinstance(number, bool) or not isinstance(number, int | float):
+                raise ConfigError(
+                    f"cannot multiply {label(value)} with {self.times}: {label(factor)}",
+                    hint="times needs numbers on both sides",
+                )
+        return round_12(value * factor)
+
+    def _draw(self, rng: random.Random) -> float:
+        if self.distribution == "int_uniform":
+            return rng.randint(int(self.min), int(self.max))
+        if self.distribution == "log_uniform":
+            value = math.exp(rng.uniform(math.log(self.min), math.log(self.max)))
+        else:
+            value = rng.uniform(self.min, self.max)
+        return min(max(round_12(value), self.min), self.max)
+
+
+def round_12(value: float) -> float:
+    """`value` to 12 significant digits, so that 0.3 * 3 is 0.9; whole numbers stay as they are."""
+    return value if isinstance(value, int) else float(f"{value:.12g}")
+
+
+def label(value: Any) -> str:
+    """A parameter's value in words: as a table key, and as part of a group's name."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float):
+        return f"{value:.12g}"
+    return json.dumps(value)
+
+
+def dependency_order(parameters: Mapping[str, Parameter]) -> list[str]:
+    """Parameter names, each after the one it is derived from, otherwise in file order.
+
+    Raises:
+        ConfigError: a derived parameter names an unknown one, or (chains of them) itself.
+            Its `key` is the parameter's name.
+    """
+    done: dict[str, None] = {}
+    for name in parameters:
+        chain: list[str] = []
+        current: str | None = name
+        while current is not None and current not in done:
+            if current in chain:
+                circle = " -> ".join([*chain[chain.index(current) :], current])
+                raise ConfigError(f"is derived from itself: {circle}", key=current)
+            chain.append(current)
+            reference = parameters[current].reference
+            if reference is not None and reference not in parameters:
+                others = set(parameters) - {current}
+                raise ConfigError(
+                    f"refers to {reference!r}, which is not a parameter here",
+                    key=current,
+                    hint=nearest_hint(reference, others),
+                )
+            current = reference
+        done.update(dict.fromkeys(reversed(chain)))
+    return list(done)
