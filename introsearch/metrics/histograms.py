@@ -31,14 +31,14 @@ def hist_jsd_paper(view: ModelView, generator: Generator) -> float:
 
 
 def hist_kl(view: ModelView, generator: Generator) -> float:
-    """KL[data || model] of the smoothed bin probabilities, in nats."""
-    real, fake = (smoothed(counts) for counts in _histograms(view, generator))
+    """KL[data || model] of the smoothed bin probabilities, the outside being a bin too, in nats."""
+    real, fake = (smoothed(with_outside(h)) for h in _histograms(view, generator))
     return float((real * (real.log() - fake.log())).sum())
 
 
 def hist_jsd(view: ModelView, generator: Generator) -> float:
-    """Jensen-Shannon divergence of the bin probabilities, in nats: from 0 to log 2."""
-    real, fake = (counts / counts.sum() for counts in _histograms(view, generator))
+    """Jensen-Shannon divergence of bin probabilities, outside included, in nats: 0 to log 2."""
+    real, fake = (with_outside(h) / NUM_SAMPLES for h in _histograms(view, generator))
     mean = 0.5 * (real + fake)
     entropy = torch.special.entr
     return float(entropy(mean).sum() - 0.5 * (entropy(real).sum() + entropy(fake).sum()))
@@ -52,6 +52,11 @@ def paper_divergence(p: Tensor, q: Tensor) -> Tensor:
 def smoothed(counts: Tensor) -> Tensor:
     """Bin probabilities with one pseudo-count spread evenly over all bins."""
     return (counts + 1 / counts.numel()) / (counts.sum() + 1)
+
+
+def with_outside(counts: Tensor) -> Tensor:
+    """Counts with one more bin, for the samples that fell outside the window."""
+    return torch.cat([counts.flatten(), NUM_SAMPLES - counts.sum()[None]])
 
 
 def histogram(points: Tensor, *, half_width: float) -> Tensor:

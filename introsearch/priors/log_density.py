@@ -110,7 +110,7 @@ def _features(z: Tensor) -> Tensor:
 def _exp(x: Tensor) -> Tensor:
     """exp in place, for x <= 0: shares below e^-50 round away in any sum with the largest, but as
     denormal numbers they would slow exp and matrix products on a CPU by two orders of magnitude."""
-    return x.clamp_(min=-50).exp_()
+    return x.clamp_min_(-50).exp_()
 
 
 def _slope(z: Tensor, weights: Tensor, coefficients: Tensor) -> Tensor:

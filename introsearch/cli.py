@@ -1,0 +1,193 @@
+"""The command line: `introsearch run | plan | report`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from introsearch import __version__
+from introsearch.errors import ConfigError, IntrosearchError
+
+if TYPE_CHECKING:
+    from introsearch.execution.progress import Progress
+    from introsearch.results.result import StudyResult
+    from introsearch.study.model import Study
+
+EXIT_DONE, EXIT_SOME_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    0 done; 1 some trials failed; 2 bad input, nothing was started; 130 interrupted, the same
+    command continues.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.command(options))
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except IntrosearchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_SOME_FAILED
+    except KeyboardInterrupt:
+        print("interrupted: the same command continues", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return EXIT_SOME_FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="introsearch",
+        description="Hyper-parameter search for introspective VAEs and learned latent priors.",
+    )
+    parser.add_argument("--version", action="version", version=f"introsearch {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser(
+        "run",
+        help="run a study, or continue it",
+        description="Run a study to its end. Whatever is recorded already is not run again.",
+    )
+    _add_study_options(run)
+    _add_store_options(run)
+    run.set_defaults(command=_run)
+
+    plan = commands.add_parser(
+        "plan", help="say what a study would run", description="Count trials; start nothing."
+    )
+    _add_study_options(plan)
+    plan.set_defaults(command=_plan)
+
+    report = commands.add_parser(
+        "report", help="print a study's table", description="Print a recorded study's table."
+    )
+    report.add_argument("name", metavar="NAME", help="the study's name")
+    report.add_argument(
+        "--format", choices=("md", "csv", "tex"), default="md", help="of the table (default: md)"
+    )
+    _add_store_options(report)
+    report.set_defaults(command=_report)
+    return parser
+
+
+def _add_study_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="study file (YAML)")
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="replace a value of the file, e.g. iterations=500 or budget.max_hours=2; repeatable",
+    )
+    parser.add_argument("--name", help="run it under another name, with a record of its own")
+
+
+def _add_store_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--runs-dir", type=Path, default=Path("runs"), help="folder of all files (default: runs)"
+    )
+    parser.add_argument(
+        "--tracking-uri",
+        metavar="URI",
+        help="MLflow store or server (default: SQLite, mlflow.db in the runs folder)",
+    )
+
+
+def _plan(options: argparse.Namespace) -> int:
+    from introsearch.study.expand import expand
+    from introsearch.study.plan import plan_text
+
+    study = _load(options)
+    print(plan_text(study, expand(study)))
+    return EXIT_DONE
+
+
+def _run(options: argparse.Namespace) -> int:
+    study = _load(options)
+
+    from introsearch.execution.environment import prepare_environment
+    from introsearch.tracking.address import check_uri, default_uri
+
+    runs_dir: Path = options.runs_dir
+    uri = options.tracking_uri or default_uri(runs_dir)
+    check_uri(uri, folder_will_exist=runs_dir)
+    prepare_environment()
+
+    from introsearch.execution.progress import Progress
+    from introsearch.execution.study_runner import Interrupted, StudyRunner, locked
+    from introsearch.tracking.store import open_store
+
+    if uri.startswith("sqlite:"):
+        runs_dir.mkdir(parents=True, exist_ok=True)
+    client = open_store(uri)
+    folder = runs_dir / study.name
+    progress = Progress(_groups(study), metric=study.metric.name, goal=study.metric.goal)
+    with locked(folder), progress:
+        progress.say(f"Study {study.name}: files in {folder}, MLflow store {uri}")
+        runner = StudyRunner(study, client=client, folder=folder, progress=progress)
+        try:
+            result = runner.run()
+        except Interrupted as reason:
+            progress.say(f"Stopped: {reason}. The same command continues.")
+            return EXIT_INTERRUPTED
+        return _finish(result, folder, uri, progress)
+
+
+def _finish(result: StudyResult, folder: Path, uri: str, progress: Progress) -> int:
+    """Print and keep what the study found."""
+    from introsearch.results.record import FAILED, FINISHED
+    from introsearch.trial_files import write_atomically
+
+    for fmt in ("md", "csv", "tex"):
+        write_atomically(folder / f"table.{fmt}", result.table(fmt).encode())
+    text = f"\nChosen configurations\n\n{result.chosen_table('md')}\n\n{result.table('md')}\n"
+    progress.say(text)
+    progress.say(f"Tables and figures: {folder}")
+    progress.say(f"Every run: mlflow ui --backend-store-uri {uri}")
+    statuses = result.frame["status"]
+    without = [group for group, identity in result.chosen.items() if identity is None]
+    for group in without:
+        progress.say(f"No trial finished in {group}.")
+    failed = int((statuses == FAILED).sum())
+    if failed:
+        progress.say(f"{failed} of {len(statuses)} trials failed: see {folder / 'failures'}")
+    incomplete = bool((result.summary["missing"] > 0).any()) or not (statuses == FINISHED).any()
+    return EXIT_SOME_FAILED if failed or without or incomplete else EXIT_DONE
+
+
+def _report(options: argparse.Namespace) -> int:
+    from introsearch.tracking.address import check_uri, default_uri, sqlite_exists
+
+    uri = options.tracking_uri or default_uri(options.runs_dir)
+    check_uri(uri, folder_will_exist=options.runs_dir)
+    if not sqlite_exists(uri):
+        raise ConfigError(
+            f"there is no store at {uri}",
+            hint="run a study first, or name the folder with --runs-dir",
+        )
+    from introsearch.results.result import read_result, read_study
+    from introsearch.tracking.store import open_store
+
+    client = open_store(uri)
+    print(read_result(client, read_study(client, options.name)).table(options.format))
+    return EXIT_DONE
+
+
+def _load(options: argparse.Namespace) -> Study:
+    from introsearch.study.loader import load_study
+
+    return load_study(options.file, overrides=options.overrides, name=options.name)
+
+
+def _groups(study: Study) -> Sequence[str]:
+    from introsearch.study.expand import expand
+
+    return expand(study).groups

@@ -1,0 +1,194 @@
+"""Decides what happens to every trial of a stage, and has it recorded; knows nothing of Ray."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from introsearch.results import record
+from introsearch.results.record import Evaluation
+from introsearch.study.ladder import Ladder
+from introsearch.study.model import Study, Trial
+from introsearch.tracking.recorder import Recorder
+from introsearch.trial_files import checkpoint_path, figure_paths, traceback_path
+
+
+@dataclass
+class _OpenTrial:
+    """A trial whose outcome is not recorded yet."""
+
+    trial: Trial
+    evaluations: list[Evaluation] = field(default_factory=list)
+    status: str = record.RUNNING
+    reason: str = ""
+
+
+class Conductor:
+    """Listens to the trials of one stage, stops them by their groups' ladders, and records them.
+
+    A ladder's decision about a trial can depend on trials that are not there yet. Until it is
+    made the trial goes on, but what it reports is held back: the record is the same whatever the
+    order in which reports arrive.
+
+    Args:
+        study: the study.
+        recorder: where outcomes go.
+        trials: all trials of the stage, in ladder order.
+        ladders: by group; empty in a stage without early stopping.
+        folder: of checkpoints and figures.
+        reopen_stopped: run stopped trials on to their end.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        recorder: Recorder,
+        *,
+        trials: Sequence[Trial],
+        ladders: Mapping[str, Ladder],
+        folder: Path,
+        reopen_stopped: bool = False,
+    ) -> None:
+        self.study = study
+        self.recorder = recorder
+        self.trials = {trial.name: trial for trial in trials}
+        self.ladders = ladders
+        self.folder = folder
+        self.open: dict[str, _OpenTrial] = {}
+        self.ended: set[str] = set()
+        self.abort_reason = ""
+        self._settled = record.SETTLED - ({record.STOPPED} if reopen_stopped else set())
+        for trial in trials:
+            self._recall(trial)
+
+    # -- what the runner asks and tells ---------------------------------------------------------
+
+    def pending(self) -> list[Trial]:
+        """Trials that must still run."""
+        return [t for t in self.trials.values() if self.status(t.name) not in self._settled]
+
+    def on_start(self, name: str) -> None:
+        """A trial is about to run, for the first time or again."""
+        if name not in self.open and name not in self.ended:
+            trial = self.trials[name]
+            self.open[name] = _OpenTrial(trial)
+            self.recorder.start(trial)
+
+    def on_evaluation(self, name: str, evaluation: Evaluation) -> bool:
+        """A trial reports; hearing the same report twice changes nothing.
+
+        Returns:
+            True if the trial should stop.
+        """
+        if name not in self.open:
+            return True
+        opened = self.open[name]
+        if not opened.evaluations or evaluation.iteration > opened.evaluations[-1].iteration:
+            opened.evaluations.append(evaluation)
+            opened.status, opened.reason = evaluation.status, evaluation.reason
+            self._tell_ladders(opened, evaluation)
+            self._settle()
+        return name not in self.open
+
+    def on_crash(self, name: str, traceback: str) -> None:
+        """A trial has crashed more often than it may be restarted."""
+        opened = self.open.setdefault(name, _OpenTrial(self.trials[name]))
+        path = traceback_path(self.folder, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(traceback)
+        opened.status = record.FAILED
+        opened.reason = traceback.strip().splitlines()[-1] if traceback.strip() else "unknown"
+        for ladder in self._ladders_of(opened.trial):
+            ladder.end(name, record.FAILED)
+        self._settle()
+        limit = self.study.budget.max_failed_trials
+        if limit is not None and self.counts()[record.FAILED] > limit:
+            self.abort_reason = f"more than {limit} trials failed (budget.max_failed_trials)"
+
+    def interrupt(self) -> None:
+        """Record that the trials still open were interrupted; the next `run` continues them."""
+        for name, opened in list(self.open.items()):
+            self._log_confirmed(opened)
+            self.recorder.end(opened.trial, "interrupted")
+            del self.open[name]
+
+    # -- where things stand ---------------------------------------------------------------------
+
+    def status(self, name: str) -> str:
+        """A trial's status in the record; ``pending`` if it has none."""
+        state = self.recorder.trials.get(name)
+        return state.status if state else "pending"
+
+    def counts(self, group: str | None = None) -> Counter[str]:
+        """Trials by status, of one group or of all."""
+        return Counter(self.status(t.name) for t in self.members(group))
+
+    def members(self, group: str | None = None) -> Iterator[Trial]:
+        """The stage's trials of one group, or all."""
+        for trial in self.trials.values():
+            if group is None or group in trial.configuration.groups:
+                yield trial
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    def _recall(self, trial: Trial) -> None:
+        """Give the ladders what the record knows of a trial from earlier runs of the study."""
+        state = self.recorder.trials.get(trial.name)
+        if state is None or state.status not in record.SETTLED:
+            return
+        for ladder in self._ladders_of(trial):
+            for iteration, value in sorted(state.rungs.items()):
+                ladder.report(trial.name, iteration, value)
+            ladder.end(trial.name, state.status)
+
+    def _ladders_of(self, trial: Trial) -> list[Ladder]:
+        return [self.ladders[g] for g in trial.configuration.groups if g in self.ladders]
+
+    def _tell_ladders(self, opened: _OpenTrial, evaluation: Evaluation) -> None:
+        value = evaluation.metrics.get(self.study.metric.name)
+        for ladder in self._ladders_of(opened.trial):
+            if value is not None:
+                ladder.report(opened.trial.name, evaluation.iteration, value)
+            if evaluation.status != record.RUNNING:
+                ladder.end(opened.trial.name, evaluation.status)
+
+    def _settle(self) -> None:
+        """Record all that has become certain, about any open trial."""
+        for name, opened in list(self.open.items()):
+            self._log_confirmed(opened)
+            decisions = [ladder.decision(name) for ladder in self._ladders_of(opened.trial)]
+            text = "; ".join(d.text for d in decisions)
+            if decisions and all(d.action == "stop" for d in decisions):
+                self._end(opened, record.STOPPED, text)
+            elif opened.status != record.RUNNING and not _waits([d.action for d in decisions]):
+                self._end(opened, opened.status, text)
+
+    def _log_confirmed(self, opened: _OpenTrial) -> None:
+        limits = [ladder.confirmed(opened.trial.name) for ladder in self._ladders_of(opened.trial)]
+        known = [limit for limit in limits if limit is not None]
+        certain = opened.evaluations
+        if limits and len(known) == len(limits):
+            certain = [e for e in certain if e.iteration <= max(known)]
+        rungs = self.study.early_terminate.rungs if self.study.early_terminate else ()
+        self.recorder.log(opened.trial, certain, rungs=rungs)
+
+    def _end(self, opened: _OpenTrial, status: str, decision: str) -> None:
+        name = opened.trial.name
+        artifacts = figure_paths(self.folder, name)
+        if status == record.FAILED:
+            artifacts = [*artifacts, traceback_path(self.folder, name)]
+        reason = "" if status == record.STOPPED else opened.reason
+        self.recorder.end(
+            opened.trial, status, reason=reason, decision=decision, artifacts=artifacts
+        )
+        del self.open[name]
+        self.ended.add(name)
+        if opened.trial.stage == "select" and status in (record.FINISHED, record.DIVERGED):
+            checkpoint_path(self.folder, name).unlink(missing_ok=True)
+
+
+def _waits(actions: Sequence[str]) -> bool:
+    """True if the outcome still hangs on other trials: some group waits, and none keeps."""
+    return "wait" in actions and "keep" not in actions

@@ -1,0 +1,149 @@
+"""What the user sees while a study runs: a live table on a terminal, a line a minute in a log."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from introsearch.results import record
+
+if TYPE_CHECKING:
+    from introsearch.execution.conductor import Conductor
+
+LOG_EVERY_S = 60.0
+REDRAW_EVERY_S = 0.5
+COLUMNS = (record.FINISHED, record.STOPPED, record.RUNNING, record.DIVERGED, record.FAILED)
+
+
+class Progress:
+    """Shows one stage at a time. Use as a context around the whole study.
+
+    Args:
+        groups: labels, in table order.
+        metric: the study's metric.
+        goal: ``minimize`` or ``maximize``.
+        console: where to print; a terminal gets the live table.
+    """
+
+    def __init__(
+        self, groups: Sequence[str], *, metric: str, goal: str, console: Console | None = None
+    ) -> None:
+        self.groups = groups
+        self.metric = metric
+        self.goal = goal
+        self.console = console or Console(highlight=False, soft_wrap=True)
+        self.live: Live | None = None
+        self.stage = ""
+        self.stage_start = self.last_shown = time.monotonic()
+        self.ended_before = 0
+
+    def __enter__(self) -> Progress:
+        if self.console.is_terminal:
+            self.live = Live(console=self.console, auto_refresh=False, transient=True)
+            self.live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.live:
+            self.live.stop()
+
+    def say(self, text: str) -> None:
+        """Print a line that stays."""
+        self.console.print(text, markup=False)
+
+    def start_stage(self, name: str, conductor: Conductor) -> None:
+        """Announce a stage: how much there is to do, and how much is done already."""
+        self.stage, self.stage_start = name, time.monotonic()
+        self.ended_before = self._ended(conductor.counts())
+        total, pending = len(conductor.trials), len(conductor.pending())
+        done = f", {total - pending} already recorded" if pending < total else ""
+        self.say(f"{name}: {total:,} trials{done}")
+        self.update(conductor)
+
+    def update(self, conductor: Conductor) -> None:
+        """Show the present state, if it is time to."""
+        now = time.monotonic()
+        if now - self.last_shown < (REDRAW_EVERY_S if self.live else LOG_EVERY_S):
+            return
+        self.last_shown = now
+        if self.live:
+            self.live.update(self._table(conductor), refresh=True)
+        else:
+            self.say(self._line(conductor))
+
+    def _line(self, conductor: Conductor) -> str:
+        counts = conductor.counts()
+        parts = [f"{counts[s]:,} {s}" for s in COLUMNS if counts[s]]
+        ended = self._ended(counts)
+        minutes = (time.monotonic() - self.stage_start) / 60
+        return (
+            f"{self.stage} {ended:,}/{len(conductor.trials):,} after {minutes:.0f} min: "
+            f"{', '.join(parts) or 'starting'}{self._eta(conductor, ended)}"
+        )
+
+    def _table(self, conductor: Conductor) -> Table:
+        counts = conductor.counts()
+        eta = self._eta(conductor, self._ended(counts))
+        table = Table(title=f"{self.stage}{eta}", title_justify="left")
+        table.add_column("group")
+        for name in (*COLUMNS, "to come", f"best {self.metric}"):
+            table.add_column(name, justify="right")
+        for group in self.groups:
+            table.add_row(group, *self._cells(conductor, group))
+        return table
+
+    def _cells(self, conductor: Conductor, group: str) -> list[str]:
+        counts = conductor.counts(group)
+        to_come = counts.total() - sum(counts[s] for s in COLUMNS)
+        best = self._best(conductor, group)
+        numbers = [*(counts[s] for s in COLUMNS), to_come]
+        return [*(f"{n:,}" if n else "" for n in numbers), "" if best is None else f"{best:.4g}"]
+
+    def _best(self, conductor: Conductor, group: str) -> float | None:
+        states: Mapping[str, object] = conductor.recorder.trials
+        values = [
+            conductor.recorder.trials[t.name].metrics[self.metric]
+            for t in conductor.members(group)
+            if t.name in states
+            and conductor.status(t.name) == record.FINISHED
+            and self.metric in conductor.recorder.trials[t.name].metrics
+        ]
+        values = [v for v in values if math.isfinite(v)]
+        if not values:
+            return None
+        return min(values) if self.goal == "minimize" else max(values)
+
+    def _eta(self, conductor: Conductor, ended: int) -> str:
+        newly = ended - self.ended_before
+        if newly <= 0:
+            return ""
+        left = len(conductor.trials) - ended
+        seconds = (time.monotonic() - self.stage_start) / newly * left
+        return f", about {duration(seconds)} to go"
+
+    @staticmethod
+    def _ended(counts: Mapping[str, int]) -> int:
+        return sum(counts.get(s, 0) for s in record.ENDED)
+
+
+def duration(seconds: float) -> str:
+    """A duration in the unit that suits it, e.g. ``42 s``, ``17 min``, ``3.2 h``, ``2.5 days``."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 6_000:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 172_800:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 86_400:.1f} days"

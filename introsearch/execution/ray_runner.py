@@ -1,0 +1,189 @@
+"""Runs a conductor's pending trials on Ray Tune."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune.experiment import Trial as TuneTrial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+
+from introsearch.errors import ConfigError
+from introsearch.execution.conductor import Conductor
+from introsearch.execution.progress import Progress
+from introsearch.results.record import Evaluation
+from introsearch.study.model import Resources, Study, Trial
+from introsearch.trainables import TrialOrder, TrialTrainable
+
+
+def start_ray(resources: Resources, *, notify: Any = print) -> Resources:
+    """Start a private Ray on this machine.
+
+    Returns:
+        What a trial really gets: without a GPU here, trials train on the CPU.
+
+    Raises:
+        ConfigError: one trial needs more than the machine has.
+    """
+    ray.init(
+        address="local",
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        configure_logging=True,
+    )
+    for name in ("ray", "ray.tune"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    have = ray.cluster_resources()
+    if resources.cpus > have.get("CPU", 0):
+        raise ConfigError(
+            f"a trial wants {resources.cpus:g} CPUs and this machine has {have.get('CPU', 0):g}",
+            key="resources.cpus",
+            hint="lower it, in the file or with --set resources.cpus=1",
+        )
+    if resources.gpus and not have.get("GPU"):
+        notify("No GPU here: trials train on the CPU.")
+        return Resources(cpus=resources.cpus, gpus=0.0)
+    return resources
+
+
+def run_trials(
+    conductor: Conductor, *, resources: Resources, progress: Progress, folder: Path, deadline: float
+) -> bool:
+    """Run all pending trials of a stage.
+
+    Args:
+        conductor: knows the trials, is told what they report, and says which to stop.
+        resources: of one trial.
+        progress: shown to the user.
+        folder: of the study's files.
+        deadline: `time.monotonic()` after which no more is trained.
+
+    Returns:
+        False if the user interrupted.
+    """
+    trials = conductor.pending()
+    if not trials:
+        return True
+    study = conductor.study
+    scratch = folder / "ray_tune"
+    shutil.rmtree(scratch, ignore_errors=True)
+    tuner = tune.Tuner(
+        tune.with_resources(TrialTrainable, {"cpu": resources.cpus, "gpu": resources.gpus}),
+        param_space={"order": tune.grid_search(_orders(study, trials, resources, folder))},
+        tune_config=tune.TuneConfig(
+            scheduler=_Scheduler(conductor, progress),
+            reuse_actors=True,
+            max_concurrent_trials=study.budget.max_concurrent_trials,
+            trial_dirname_creator=_trial_name,
+        ),
+        run_config=tune.RunConfig(
+            name="scratch",
+            storage_path=str(scratch.resolve()),
+            callbacks=[_StartListener(conductor, progress)],
+            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0),
+            failure_config=tune.FailureConfig(max_failures=study.budget.max_restarts),
+            stop=_Abort(conductor, deadline),
+            verbose=0,
+        ),
+    )
+    tuner.fit()
+    shutil.rmtree(scratch, ignore_errors=True)
+    if conductor.pending():
+        conductor.interrupt()
+        return bool(conductor.abort_reason)
+    return True
+
+
+def _orders(
+    study: Study, trials: Sequence[Trial], resources: Resources, folder: Path
+) -> list[dict[str, Any]]:
+    rungs = study.early_terminate.rungs if study.early_terminate else ()
+    return [
+        TrialOrder(
+            name=trial.name,
+            title=f"{' + '.join(trial.configuration.groups)}, seed {trial.seed}",
+            trainer=trial.configuration.trainer,
+            settings=trial.configuration.settings,
+            seed=trial.seed,
+            metric=study.metric.name,
+            evaluate_every=study.evaluate_every,
+            figures_at=rungs if trial.stage == "select" else (),
+            folder=str(folder.resolve()),
+            cpus=resources.cpus,
+            gpus=resources.gpus,
+        ).to_dict()
+        for trial in trials
+    ]
+
+
+def _trial_name(trial: TuneTrial) -> str:
+    return str(trial.config["order"]["name"])
+
+
+class _NotPickled:
+    """Ray Tune pickles what it is given, to restore it later. We restore from the record alone."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+class _Scheduler(_NotPickled, FIFOScheduler):
+    def __init__(self, conductor: Conductor, progress: Progress) -> None:
+        super().__init__()
+        self.conductor = conductor
+        self.progress = progress
+
+    def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
+        return TrialScheduler.STOP if self._tell(trial, result) else TrialScheduler.CONTINUE
+
+    def on_trial_complete(
+        self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]
+    ) -> None:
+        self._tell(trial, result)
+
+    def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:
+        self.conductor.on_crash(_trial_name(trial), str(trial.get_error() or ""))
+        self.progress.update(self.conductor)
+
+    def _tell(self, trial: TuneTrial, result: dict[str, Any]) -> bool:
+        if "evaluation" not in result:
+            return False
+        evaluation = Evaluation.from_json(result["evaluation"])
+        stop = self.conductor.on_evaluation(_trial_name(trial), evaluation)
+        self.progress.update(self.conductor)
+        return stop
+
+
+class _StartListener(_NotPickled, tune.Callback):
+    def __init__(self, conductor: Conductor, progress: Progress) -> None:
+        self.conductor = conductor
+        self.progress = progress
+
+    def on_trial_start(
+        self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any
+    ) -> None:
+        self.conductor.on_start(_trial_name(trial))
+        self.progress.update(self.conductor)
+
+
+class _Abort(_NotPickled, tune.Stopper):
+    """Ends the stage when the conductor gives up or the time is over."""
+
+    def __init__(self, conductor: Conductor, deadline: float) -> None:
+        self.conductor = conductor
+        self.deadline = deadline
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        if time.monotonic() > self.deadline:
+            self.conductor.abort_reason = "the time is over (budget.max_hours)"
+        return bool(self.conductor.abort_reason)

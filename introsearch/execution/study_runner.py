@@ -1,0 +1,235 @@
+"""Runs a whole study: select, report, and the record of both."""
+
+from __future__ import annotations
+
+import fcntl
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from mlflow import MlflowClient
+
+from introsearch.errors import ConfigError
+from introsearch.execution.conductor import Conductor
+from introsearch.execution.progress import Progress
+from introsearch.execution.ray_runner import run_trials, start_ray
+from introsearch.results import record
+from introsearch.results.frames import read_frame
+from introsearch.results.result import StudyResult, choose_configurations, read_result
+from introsearch.results.statistics import summarise
+from introsearch.study.expand import Expansion, expand, report_trials, select_trials
+from introsearch.study.ladder import Ladder
+from introsearch.study.model import Resources, Study, Trial
+from introsearch.tracking.recorder import Recorder, TrialState
+from introsearch.trial_files import checkpoint_path
+
+
+class Interrupted(Exception):
+    """The user pressed Ctrl-C, or the budget is used up; the same command continues."""
+
+
+class StudyRunner:
+    """Brings a study from wherever its record stands to its end.
+
+    Args:
+        study: what to run.
+        client: of an open MLflow store.
+        folder: for checkpoints and figures; shared by all nodes.
+        progress: what the user sees.
+    """
+
+    def __init__(
+        self, study: Study, *, client: MlflowClient, folder: Path, progress: Progress
+    ) -> None:
+        self.study = study
+        self.client = client
+        self.folder = folder
+        self.progress = progress
+        self.expansion: Expansion = expand(study)
+        self.recorder = Recorder(client, study, folder=folder)
+        self.resources: Resources | None = None
+        hours = study.budget.max_hours
+        self.deadline = math.inf if hours is None else time.monotonic() + 3600 * hours
+
+    def run(self) -> StudyResult:
+        """Run what is not recorded yet, and return the study's result.
+
+        Raises:
+            Interrupted: by the user or the budget.
+        """
+        try:
+            self._select()
+            chosen = self._choose()
+            self._report({group: i for group, i in chosen.items() if i is not None})
+        except Interrupted:
+            self.recorder.end_study("interrupted")
+            raise
+        result = read_result(self.client, self.study)
+        self._record_result(result)
+        return result
+
+    def _select(self) -> None:
+        trials = select_trials(self.study, self.expansion)
+        if not trials:
+            return
+        self._run_stage("select", trials, self._ladders())
+        while revived := self._best_stopped(trials):
+            self.progress.say("A group has no trial that finished: its best stopped one goes on.")
+            self._run_stage("select, continued", revived, {}, reopen_stopped=True)
+
+    def _report(self, chosen: Mapping[str, str]) -> None:
+        trials = report_trials(self.study, self.expansion, chosen)
+        self._drop_checkpoints(keep=trials)
+        self._run_stage("report", trials, {}, reopen_stopped=True)
+
+    def _run_stage(
+        self,
+        name: str,
+        trials: Sequence[Trial],
+        ladders: Mapping[str, Ladder],
+        *,
+        reopen_stopped: bool = False,
+    ) -> None:
+        conductor = Conductor(
+            self.study,
+            self.recorder,
+            trials=trials,
+            ladders=ladders,
+            folder=self.folder,
+            reopen_stopped=reopen_stopped,
+        )
+        self.progress.start_stage(name, conductor)
+        if not conductor.pending():
+            return
+        if self.resources is None:
+            self.resources = start_ray(self.study.resources, notify=self.progress.say)
+        completed = run_trials(
+            conductor,
+            resources=self.resources,
+            progress=self.progress,
+            folder=self.folder,
+            deadline=self.deadline,
+        )
+        if not completed:
+            raise Interrupted("interrupted")
+        if conductor.abort_reason:
+            raise Interrupted(conductor.abort_reason)
+
+    def _ladders(self) -> dict[str, Ladder]:
+        """One ladder per group, over its trials in a fixed random order."""
+        rule = self.study.early_terminate
+        if rule is None:
+            return {}
+        trials = select_trials(self.study, self.expansion)
+        return {
+            group: Ladder(
+                [t.name for t in trials if group in t.configuration.groups],
+                rule.rungs,
+                rule.eta,
+                self.study.metric.goal,
+            )
+            for group in self.expansion.groups
+        }
+
+    def _choose(self) -> dict[str, str | None]:
+        groups = {c.id: c.groups for c in self.expansion.configurations}
+        frame = read_frame(self.client, self.recorder.experiment_id, groups=groups)
+        return choose_configurations(self.study, self.expansion, frame)
+
+    def _best_stopped(self, trials: Sequence[Trial]) -> list[Trial]:
+        """In groups that nobody finished, the trials of the configuration that got furthest."""
+        states = self.recorder.trials
+        sign = 1 if self.study.metric.goal == "minimize" else -1
+        revived: dict[str, Trial] = {}
+        for group in self.expansion.groups:
+            by_configuration: dict[str, list[Trial]] = {}
+            for trial in trials:
+                if group in trial.configuration.groups:
+                    by_configuration.setdefault(trial.configuration.id, []).append(trial)
+            statuses = {
+                i: {states[t.name].status for t in members}
+                for i, members in by_configuration.items()
+            }
+            if any(s == {record.FINISHED} for s in statuses.values()):
+                continue
+            candidates = [
+                members
+                for i, members in by_configuration.items()
+                if statuses[i] <= {record.FINISHED, record.STOPPED}
+            ]
+            if candidates:
+                best = min(candidates, key=lambda m: _progress([states[t.name] for t in m], sign))
+                revived |= {t.name: t for t in best if states[t.name].status == record.STOPPED}
+        return list(revived.values())
+
+    def _drop_checkpoints(self, *, keep: Sequence[Trial]) -> None:
+        """Checkpoints of the select stage are of no use once the winners are known."""
+        kept = {checkpoint_path(self.folder, t.name) for t in keep}
+        for path in (self.folder / "checkpoints").glob("*.pt"):
+            if path not in kept:
+                path.unlink()
+
+    def _record_result(self, result: StudyResult) -> None:
+        """Write configuration runs and tables, and close the study's run."""
+        statistics = self._configuration_statistics(result)
+        chosen_in: dict[str, list[str]] = {}
+        for group, identity in result.chosen.items():
+            if identity is not None:
+                chosen_in.setdefault(identity, []).append(group)
+        for configuration in self.expansion.configurations:
+            if configuration.id in statistics:
+                self.recorder.summarise(
+                    configuration,
+                    statistics[configuration.id],
+                    chosen_in=chosen_in.get(configuration.id, []),
+                )
+        for fmt in ("md", "csv", "tex"):
+            self.recorder.attach_table(f"table.{fmt}", result.table(fmt))
+        failed = (result.frame["status"] == record.FAILED).any() or None in result.chosen.values()
+        self.recorder.end_study("failed" if failed else "finished")
+
+    def _configuration_statistics(self, result: StudyResult) -> dict[str, dict[str, float]]:
+        """mean, std and n of each configuration, over report seeds if it was chosen."""
+        statistics: dict[str, dict[str, float]] = {}
+        winners = {i for i in result.chosen.values() if i is not None}
+        frame = result.frame
+        metrics = [c.removeprefix("metric.") for c in frame if c.startswith("metric.")]
+        for identity, runs in frame[frame["status"] == record.FINISHED].groupby("config_id"):
+            seeds = self.study.seeds.report if identity in winners else self.study.seeds.select
+            counted = runs[runs["seed"].isin(seeds)]
+            statistics[str(identity)] = {"n": float(len(counted))}
+            for metric in metrics:
+                values = counted[f"metric.{metric}"].astype(float)
+                statistics[str(identity)] |= {
+                    f"{metric}.mean": float(values.mean()),
+                    f"{metric}.std": float(values.std(ddof=1)),
+                }
+        return statistics
+
+
+def _progress(states: Sequence[TrialState], sign: int) -> tuple[int, float]:
+    """Sorts configurations: the furthest rung that all seeds reached, then the mean value there."""
+    reached = min(max(s.rungs, default=-1) for s in states)
+    values = [s.rungs[reached] for s in states if reached in s.rungs]
+    return -reached, sign * sum(values) / len(values) if values else math.inf
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a study's folder, so that no second `run` works on it. Released even by kill -9.
+
+    Raises:
+        ConfigError: another `run` holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigError(
+                f"the study in {folder} is being run by another process",
+                hint="wait for it, or give this run another --name",
+            ) from error
+        yield

@@ -1,0 +1,62 @@
+"""The words of the record: statuses, tags, and what a trial reports at each evaluation."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Final
+
+RUNNING: Final = "running"
+FINISHED: Final = "finished"  # trained to the end
+STOPPED: Final = "stopped"  # by early termination
+DIVERGED: Final = "diverged"  # a loss or metric was not finite
+FAILED: Final = "failed"  # crashed, and its restarts too
+ENDED: Final = frozenset({FINISHED, STOPPED, DIVERGED, FAILED})
+SETTLED: Final = ENDED - {FAILED}  # a crash is worth another attempt when the study runs again
+
+# Tags of MLflow runs. Values are plain words or JSON; nothing is read out of run names.
+LEVEL = "introsearch.level"  # study | configuration | seed
+CONFIG_ID = "introsearch.config_id"
+SEED = "introsearch.seed"
+STATUS = "introsearch.status"
+REASON = "introsearch.reason"
+RUNGS = "introsearch.rungs"  # JSON: iteration -> metric
+DECISION = "introsearch.decision"
+TRAINER = "introsearch.trainer"
+SETTINGS = "introsearch.settings"  # JSON
+GROUPS = "introsearch.groups"
+VARIANTS = "introsearch.variants"
+STAGE = "introsearch.stage"
+CHOSEN = "introsearch.chosen_in"
+ITERATION = "introsearch.iteration"
+
+STUDY_ARTIFACT = "study.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What a trial reports after an interval of training.
+
+    Attributes:
+        iteration: training iterations done.
+        status: `RUNNING`, or `FINISHED` or `DIVERGED` in a trial's last one.
+        metrics: metric values by name, and mean losses of the interval as ``loss/<term>``.
+        timestamp_ms: when it was taken; kept across restarts, so that a repeated report is the
+            same report.
+        seconds: wall time spent on the trial so far.
+        reason: why it diverged.
+    """
+
+    iteration: int
+    status: str
+    metrics: dict[str, float] = field(default_factory=dict)
+    timestamp_ms: int
+    seconds: float
+    reason: str = ""
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def from_json(text: str) -> Evaluation:
+        return Evaluation(**json.loads(text))

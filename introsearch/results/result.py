@@ -1,0 +1,120 @@
+"""What a study found: the chosen configurations, and the table over the report seeds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+from mlflow import MlflowClient
+
+from introsearch.registry import METRICS
+from introsearch.results import record
+from introsearch.results.frames import find_experiment, read_frame, runs_of
+from introsearch.results.statistics import choose, summarise
+from introsearch.results.tables import caption, chosen_table, render
+from introsearch.study.expand import Expansion, expand
+from introsearch.study.loader import load_study
+from introsearch.study.model import Study
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyResult:
+    """A study and all that is recorded of it.
+
+    Attributes:
+        study: the study.
+        expansion: its configurations and groups.
+        frame: one row per seed run (`results.frames.read_frame`).
+        chosen: identity of each group's chosen configuration; None where there is none.
+        summary: mean, std and n per group and metric (`results.statistics.summarise`).
+    """
+
+    study: Study
+    expansion: Expansion
+    frame: pd.DataFrame
+    chosen: dict[str, str | None]
+    summary: pd.DataFrame
+
+    def table(self, fmt: str) -> str:
+        """Mean and std of every metric over the report seeds, as ``md``, ``csv`` or ``tex``."""
+        study = self.study
+        text = caption(
+            study=study.name,
+            metric=study.metric.name,
+            goal=study.metric.goal,
+            select_seeds=study.seeds.select,
+            report_seeds=study.seeds.report,
+        )
+        goals = {name: entry.goal for name, entry in METRICS.items()}
+        return render(
+            self.summary,
+            metrics=list(METRICS),
+            goals=goals,
+            fmt=fmt,
+            caption=text,
+            blocks=_blocks(self.expansion.groups),
+        )
+
+    def chosen_table(self, fmt: str) -> str:
+        """The settings of each group's chosen configuration in which configurations differ."""
+        by_id = {c.id: c for c in self.expansion.configurations}
+        settings = {g: by_id[i].settings for g, i in self.chosen.items() if i is not None}
+        return chosen_table(settings, chosen=self.chosen, searched=self._searched(), fmt=fmt)
+
+    def _searched(self) -> list[str]:
+        """Settings that take several values within some group."""
+        names = [name for c in self.expansion.configurations for name in c.settings]
+        return [
+            name
+            for name in dict.fromkeys(names)
+            if any(
+                len({str(c.settings.get(name)) for c in members}) > 1
+                for members in self.expansion.members.values()
+            )
+        ]
+
+
+def read_study(client: MlflowClient, name: str) -> Study:
+    """The study as it was last run under that name.
+
+    Raises:
+        ConfigError: the store has no such study.
+    """
+    run = next(runs_of(client, find_experiment(client, name), level="study"))
+    return load_study(client.download_artifacts(run.info.run_id, record.STUDY_ARTIFACT), name=name)
+
+
+def read_result(client: MlflowClient, study: Study) -> StudyResult:
+    """All that is recorded of `study` by now.
+
+    Raises:
+        ConfigError: the store has no such study.
+    """
+    expansion = expand(study)
+    groups = {c.id: c.groups for c in expansion.configurations}
+    frame = read_frame(client, find_experiment(client, study.name), groups=groups)
+    chosen = choose_configurations(study, expansion, frame)
+    summary = summarise(frame, metrics=list(METRICS), chosen=chosen, seeds=study.seeds.report)
+    return StudyResult(
+        study=study, expansion=expansion, frame=frame, chosen=chosen, summary=summary
+    )
+
+
+def choose_configurations(
+    study: Study, expansion: Expansion, frame: pd.DataFrame
+) -> dict[str, str | None]:
+    """Per group the best configuration of the select stage, or the only one if there is none."""
+    if not study.seeds.select:
+        return {group: members[0].id for group, members in expansion.members.items()}
+    return choose(
+        frame,
+        metric=study.metric.name,
+        goal=study.metric.goal,
+        groups=expansion.groups,
+        seeds=study.seeds.select,
+    )
+
+
+def _blocks(groups: tuple[str, ...]) -> dict[str, str]:
+    """Groups that share all but the last part of their label are compared with each other."""
+    return {group: group.rpartition(" / ")[0] for group in groups}

@@ -1,0 +1,290 @@
+"""The record of a study in MLflow: study > configuration > seed, written by the driver alone."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, Run, RunTag
+
+from introsearch.results import record
+from introsearch.results.frames import runs_of
+from introsearch.results.record import Evaluation
+from introsearch.study.model import Configuration, Study, Trial, trial_name
+
+PARENT = "mlflow.parentRunId"
+MLFLOW_STATUS = {
+    record.FINISHED: "FINISHED",
+    record.STOPPED: "FINISHED",
+    record.DIVERGED: "FAILED",
+    record.FAILED: "FAILED",
+}
+
+
+@dataclass
+class TrialState:
+    """What the record knows of a trial.
+
+    Attributes:
+        run_id: of its seed run.
+        status: one of the statuses in `results.record`.
+        iteration: the last iteration that is recorded; -1 if none.
+        rungs: the study's metric at each rung, by iteration.
+        metrics: last values.
+    """
+
+    run_id: str
+    status: str = record.RUNNING
+    iteration: int = -1
+    rungs: dict[int, float] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+class Recorder:
+    """Finds or makes the runs of a study, and writes to them. Reopening one continues it.
+
+    Args:
+        client: of an open store.
+        study: the study; its name is the experiment's.
+        folder: of the study's files; artifacts of a local store go there too.
+    """
+
+    def __init__(self, client: MlflowClient, study: Study, *, folder: Path) -> None:
+        self.client = client
+        self.study = study
+        self.experiment_id = self._find_or_make_experiment(folder)
+        self.study_run = self._find_or_make_study_run()
+        self.configuration_runs = {
+            run.data.tags[record.CONFIG_ID]: run.info.run_id
+            for run in runs_of(client, self.experiment_id, level="configuration")
+        }
+        self.trials = {
+            trial_name(run.data.tags[record.CONFIG_ID], int(run.data.tags[record.SEED])): _state(run)
+            for run in runs_of(client, self.experiment_id, level="seed")
+        }
+
+    # -- study ----------------------------------------------------------------------------------
+
+    def _find_or_make_experiment(self, folder: Path) -> str:
+        found = self.client.get_experiment_by_name(self.study.name)
+        if found is not None:
+            return str(found.experiment_id)
+        local = self.client.tracking_uri.startswith("sqlite:")
+        location = (folder / "artifacts").resolve().as_uri() if local else None
+        return str(self.client.create_experiment(self.study.name, artifact_location=location))
+
+    def _find_or_make_study_run(self) -> str:
+        found = next(runs_of(self.client, self.experiment_id, level="study"), None)
+        if found is None:
+            found = self.client.create_run(
+                self.experiment_id, run_name=self.study.name, tags={record.LEVEL: "study"}
+            )
+        run_id = str(found.info.run_id)
+        self.client.log_dict(run_id, self.study.to_dict(), record.STUDY_ARTIFACT)
+        self.client.update_run(run_id, status="RUNNING")
+        self._tag(run_id, provenance() | {record.STATUS: record.RUNNING})
+        return run_id
+
+    def end_study(self, status: str) -> None:
+        """Close the study's own run; `status` is ``finished``, ``failed`` or ``interrupted``."""
+        self._tag(self.study_run, {record.STATUS: status})
+        mlflow_status = {"finished": "FINISHED", "failed": "FAILED"}.get(status, "KILLED")
+        self.client.set_terminated(self.study_run, mlflow_status)
+
+    def attach_table(self, name: str, text: str) -> None:
+        """Keep a table with the study's run."""
+        self.client.log_text(self.study_run, text, name)
+
+    # -- trials ---------------------------------------------------------------------------------
+
+    def start(self, trial: Trial) -> None:
+        """Open the trial's run, or reopen the one it has."""
+        if trial.name in self.trials:
+            state = self.trials[trial.name]
+            state.status = record.RUNNING
+            self.client.update_run(state.run_id, status="RUNNING")
+            again = {record.STATUS: record.RUNNING, record.REASON: "", record.DECISION: ""}
+            self._tag(state.run_id, again)
+            return
+        run = self._make_run(
+            f"{' + '.join(trial.configuration.groups)} seed {trial.seed} ({trial.configuration.id})",
+            level="seed",
+            parent=self._configuration_run(trial.configuration),
+            tags=_configuration_tags(trial.configuration)
+            | {
+                record.SEED: str(trial.seed),
+                record.STAGE: trial.stage,
+                record.STATUS: record.RUNNING,
+            }
+            | provenance(),
+        )
+        self._log_params(run, trial.configuration, seed=trial.seed)
+        self.trials[trial.name] = TrialState(run)
+
+    def log(self, trial: Trial, evaluations: Sequence[Evaluation], *, rungs: Sequence[int]) -> None:
+        """Write those evaluations that are not recorded yet, in one batch."""
+        state = self.trials[trial.name]
+        new = [e for e in evaluations if e.iteration > state.iteration]
+        if not new:
+            return
+        metric = self.study.metric.name
+        for e in new:
+            if e.iteration in rungs and metric in e.metrics:
+                state.rungs[e.iteration] = e.metrics[metric]
+            state.metrics |= e.metrics
+        state.iteration = new[-1].iteration
+        tags = {
+            record.ITERATION: str(state.iteration),
+            record.RUNGS: json.dumps(state.rungs),
+        }
+        self.client.log_batch(
+            state.run_id,
+            metrics=[
+                Metric(key, value, e.timestamp_ms, e.iteration)
+                for e in new
+                for key, value in {**e.metrics, "seconds": e.seconds}.items()
+            ],
+            tags=[RunTag(k, v) for k, v in tags.items()],
+        )
+
+    def end(
+        self,
+        trial: Trial,
+        status: str,
+        *,
+        reason: str = "",
+        decision: str = "",
+        artifacts: Sequence[Path] = (),
+    ) -> None:
+        """Close a trial's run with its status, the reason, and its figures or traceback."""
+        state = self.trials[trial.name]
+        state.status = status
+        for path in artifacts:
+            self.client.log_artifact(state.run_id, str(path))
+        self._tag(
+            state.run_id,
+            {record.STATUS: status, record.REASON: reason[:500], record.DECISION: decision},
+        )
+        self.client.set_terminated(state.run_id, MLFLOW_STATUS.get(status, "KILLED"))
+
+    # -- configurations -------------------------------------------------------------------------
+
+    def summarise(
+        self,
+        configuration: Configuration,
+        statistics: Mapping[str, float],
+        *,
+        chosen_in: Sequence[str],
+    ) -> None:
+        """Write mean, std and n of a configuration's seeds, and the groups it was chosen in.
+
+        Args:
+            configuration: must have a run already.
+            statistics: by metric name, e.g. ``hist_kl.mean``; NaN is left out.
+            chosen_in: labels of groups.
+        """
+        run_id = self._configuration_run(configuration)
+        now = time.time_ns() // 1_000_000
+        self.client.log_batch(
+            run_id,
+            metrics=[
+                Metric(key, value, now, 0)
+                for key, value in statistics.items()
+                if math.isfinite(value)
+            ],
+            tags=[RunTag(record.CHOSEN, ", ".join(chosen_in))],
+        )
+        self.client.set_terminated(run_id, "FINISHED")
+
+    def _configuration_run(self, configuration: Configuration) -> str:
+        if configuration.id not in self.configuration_runs:
+            run = self._make_run(
+                f"{' + '.join(configuration.groups)} ({configuration.id})",
+                level="configuration",
+                parent=self.study_run,
+                tags=_configuration_tags(configuration),
+            )
+            self._log_params(run, configuration)
+            self.configuration_runs[configuration.id] = run
+        return self.configuration_runs[configuration.id]
+
+    def _make_run(self, name: str, *, level: str, parent: str, tags: Mapping[str, str]) -> str:
+        run = self.client.create_run(
+            self.experiment_id,
+            run_name=name,
+            tags={record.LEVEL: level, PARENT: parent, **tags},
+        )
+        return str(run.info.run_id)
+
+    def _log_params(self, run_id: str, configuration: Configuration, **more: Any) -> None:
+        values = {
+            "trainer": configuration.trainer,
+            "variant": " + ".join(configuration.variants),
+            **configuration.settings,
+            **more,
+        }
+        self.client.log_batch(run_id, params=[Param(k, str(v)) for k, v in values.items()])
+
+    def _tag(self, run_id: str, tags: Mapping[str, str]) -> None:
+        self.client.log_batch(run_id, tags=[RunTag(k, v) for k, v in tags.items()])
+
+
+def _state(run: Run) -> TrialState:
+    tags = run.data.tags
+    return TrialState(
+        run_id=run.info.run_id,
+        status=tags[record.STATUS],
+        iteration=int(tags.get(record.ITERATION, -1)),
+        rungs={int(k): v for k, v in json.loads(tags.get(record.RUNGS, "{}")).items()},
+        metrics=dict(run.data.metrics),
+    )
+
+
+def _configuration_tags(configuration: Configuration) -> dict[str, str]:
+    return {
+        record.CONFIG_ID: configuration.id,
+        record.TRAINER: configuration.trainer,
+        record.SETTINGS: json.dumps(configuration.settings),
+        record.GROUPS: json.dumps(configuration.groups),
+        record.VARIANTS: json.dumps(configuration.variants),
+    }
+
+
+@functools.cache
+def provenance() -> dict[str, str]:
+    """What is needed to trace and repeat a run, as tags."""
+    packages = ("introsearch", "torch", "ray", "mlflow")
+    tags = {f"introsearch.version.{name}": version(name) for name in packages}
+    tags["introsearch.version.python"] = platform.python_version()
+    tags["introsearch.host"] = platform.node()
+    tags["introsearch.command"] = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:500]
+    tags["mlflow.user"] = os.environ.get("USER", "")
+    commit = _git_commit()
+    return tags | ({"mlflow.source.git.commit": commit} if commit else {})
+
+
+def _git_commit() -> str:
+    """The commit of the code that runs, if it runs from a git checkout."""
+    try:
+        answer = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
+    except OSError:
+        return ""
+    return answer.stdout.strip() if answer.returncode == 0 else ""

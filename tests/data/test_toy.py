@@ -1,0 +1,62 @@
+import math
+
+import pytest
+import torch
+
+from introsearch.registry import DATASETS, load
+
+
+def draw(name, n=200_000, seed=0):
+    return load(DATASETS[name])().sample(n, torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("name", DATASETS)
+class TestEveryDataSet:
+    def test_shape_and_window(self, name):
+        x = draw(name, 10_000)
+        assert x.shape == (10_000, 2)
+        assert x.dtype == torch.float32
+        assert (x.abs() <= load(DATASETS[name]).half_width).float().mean() > 0.99
+
+    def test_the_generator_decides(self, name):
+        assert torch.equal(draw(name, 100), draw(name, 100))
+        assert not torch.equal(draw(name, 100), draw(name, 100, seed=1))
+
+    def test_the_global_random_state_is_left_alone(self, name):
+        before = torch.get_rng_state()
+        draw(name, 100)
+        assert torch.equal(before, torch.get_rng_state())
+
+
+def test_8gaussians_modes():
+    x = draw("8gaussians")
+    angle = torch.atan2(x[:, 1], x[:, 0])
+    mode = (angle / (math.pi / 4)).round().remainder(8).long()
+    assert torch.bincount(mode, minlength=8).float().div(len(x)).sub(1 / 8).abs().max() < 0.005
+    centre = torch.stack([(mode * math.pi / 4).cos(), (mode * math.pi / 4).sin()], 1) * 2 / 1.414
+    assert (x - centre).std().item() == pytest.approx(0.02 / 1.414, rel=0.01)
+
+
+def test_rings_radii():
+    radius = draw("rings").norm(dim=1)
+    for r in (3.0, 2.25, 1.5, 0.75):
+        near = radius[(radius - r).abs() < 0.3]
+        assert len(near) / len(radius) == pytest.approx(0.25, abs=0.01)
+        assert near.std().item() == pytest.approx(0.08, rel=0.05)
+
+
+def test_checkerboard_squares():
+    x = draw("checkerboard")
+    column, row = (x[:, i].div(2).floor().long() for i in (0, 1))
+    assert column.min() == -2
+    assert column.max() == 1
+    assert ((column + row) % 2 == 0).all()
+    squares, counts = torch.unique(torch.stack([column, row], 1), dim=0, return_counts=True)
+    assert len(squares) == 8
+    assert (counts / len(x) - 1 / 8).abs().max() < 0.005
+
+
+def test_2spirals_are_point_symmetric_and_of_the_right_length():
+    x = draw("2spirals")
+    assert x.mean(dim=0).abs().max() < 0.02
+    assert x.norm(dim=1).max() == pytest.approx(540 * math.pi / 180 / 3, abs=0.6)

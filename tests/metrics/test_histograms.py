@@ -1,0 +1,80 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from introsearch.metrics.histograms import (
+    NUM_BINS,
+    hist_jsd,
+    hist_jsd_paper,
+    hist_kl,
+    hist_kl_paper,
+    histogram,
+    paper_divergence,
+    smoothed,
+)
+from introsearch.metrics.view import ModelView
+from introsearch.registry import DATASETS, load
+
+METRICS = (hist_kl, hist_jsd, hist_kl_paper, hist_jsd_paper)
+
+
+class Stand:
+    """A prior and decoder that together are a data set's own sampler, shifted."""
+
+    def __init__(self, dataset, shift):
+        self.dataset, self.shift = dataset, shift
+
+    def sample(self, n, generator):
+        return self.dataset.sample(n, generator) + self.shift
+
+
+def view(shift=0.0):
+    dataset = load(DATASETS["rings"])()
+    return ModelView(dataset, nn.Identity(), nn.Identity(), Stand(dataset, shift))
+
+
+def generator():
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_true_density_beats_a_shifted_one(metric):
+    assert metric(view(), generator()) < 0.7 * metric(view(shift=0.5), generator())
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_samples_outside_the_window_or_not_finite_are_survived(metric):
+    for shift in (100.0, math.nan):
+        assert metric(view(), generator()) < metric(view(shift=shift), generator()) < math.inf
+
+
+def test_paper_divergence_is_a_kl_in_other_units():
+    """It equals the KL in nats divided by the bin area, as the protocol says."""
+    g = torch.Generator().manual_seed(0)
+    p, q = torch.rand(2, NUM_BINS, NUM_BINS, generator=g, dtype=torch.double)
+    p, q, area = p / p.sum(), q / q.sum(), 0.08**2
+    nats = (p * (p / q).log()).sum()
+    assert paper_divergence(p / area, q / area).item() == pytest.approx((nats / area).item())
+
+
+def test_paper_divergence_takes_zero_log_zero_as_zero():
+    p, q = torch.tensor([0.0, 1.0]).double(), torch.tensor([1.0, 1.0]).double()
+    assert paper_divergence(p, q).item() == pytest.approx(0.0)
+    assert paper_divergence(q, p).item() == pytest.approx(-math.log(1e-14))
+
+
+def test_hist_jsd_is_log_2_for_disjoint_densities():
+    assert hist_jsd(view(shift=7.5), generator()) == pytest.approx(math.log(2), abs=0.05)
+
+
+def test_smoothing_adds_one_count_in_all():
+    counts = torch.tensor([[3.0, 0.0], [0.0, 1.0]])
+    assert smoothed(counts).flatten().tolist() == pytest.approx([3.25 / 5, 0.05, 0.05, 1.25 / 5])
+
+
+def test_histogram_bins_rows_by_the_first_coordinate():
+    counts = histogram(torch.tensor([[-3.99, 3.99], [9.0, 0.0]]), half_width=4.0)
+    assert counts.sum() == 1
+    assert counts[0, NUM_BINS - 1] == 1

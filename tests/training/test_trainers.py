@@ -1,0 +1,202 @@
+"""What every trainer and every column of Table 1 must do."""
+
+import copy
+
+import pytest
+import torch
+
+from introsearch.errors import TrialDiverged
+from introsearch.priors.mixture import MixtureOfGaussians
+from introsearch.priors.vamp import VampPrior
+from introsearch.registry import METRICS, TRAINERS, load
+from introsearch.training.settings import resolve_settings
+from tests.training.reference import introspective_step
+
+SMALL = {
+    "dataset": "rings",
+    "iterations": 40,
+    "batch_size": 16,
+    "hidden_units": 16,
+    "num_draws": 5,
+    "beta_rec": 0.2,
+    "beta_kl": 0.3,
+    "lr_milestones": [25],
+}
+STAGES = {"warmup_iterations": 20, "handover_iterations": 5, "beta_neg": 0.9}
+MIXTURE = {"prior": "mog", "components": 6}
+LC = {"learnable_contributions": True}
+COLUMNS = {
+    "vae": ("vae", SMALL),
+    "vae-vamp": ("vae", {**SMALL, "prior": "vamp", "components": 6}),
+    "vae-mog": ("vae", {**SMALL, **MIXTURE, **LC}),
+    "sg": ("sintrovae", {**SMALL, **STAGES}),
+    "sg-mc": ("sintrovae", {**SMALL, **STAGES, "kl_estimator": "monte_carlo"}),
+    "mog": ("sintrovae", {**SMALL, **STAGES, **MIXTURE}),
+    "mog_lc": ("sintrovae", {**SMALL, **STAGES, **MIXTURE, **LC}),
+    "ip": ("sintrovae", {**SMALL, **STAGES, **MIXTURE, "intro_prior": True}),
+    "ip_lc": ("sintrovae", {**SMALL, **STAGES, **MIXTURE, **LC, "intro_prior": True}),
+    "ip_lc-r": (
+        "sintrovae",
+        {**SMALL, **STAGES, **MIXTURE, **LC, "intro_prior": True, "r_entropy": 10.0},
+    ),
+}
+
+
+def make(column, seed=0, **changes):
+    trainer, parameters = COLUMNS[column]
+    return load(TRAINERS[trainer].trainer)(
+        resolve_settings(trainer, {**parameters, **changes}), seed=seed
+    )
+
+
+def weights(trainer):
+    parts = (trainer.encoder, trainer.decoder, trainer.prior)
+    return [v.clone() for part in parts for v in part.state_dict().values() if torch.is_tensor(v)]
+
+
+def same(a, b):
+    return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def test_every_trainer_is_covered():
+    assert {trainer for trainer, _ in COLUMNS.values()} == set(TRAINERS)
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+class TestEveryColumn:
+    def test_the_seed_decides_everything(self, column):
+        runs = [make(column, seed=s) for s in (0, 0, 1)]
+        losses = [run.advance(30) for run in runs]
+        assert losses[0] == losses[1]
+        assert losses[0] != losses[2]
+        assert same(weights(runs[0]), weights(runs[1]))
+
+    @pytest.mark.parametrize("at", [7, 15, 17, 20, 25, 33])
+    def test_a_restored_run_is_the_uninterrupted_one_bit_for_bit(self, column, at):
+        straight, first = make(column), make(column)
+        straight.advance(at)
+        first.advance(at)
+        state = copy.deepcopy(first.state_dict())
+        expected = straight.advance(40 - at)
+        second = make(column, seed=5)
+        second.seed = 0
+        second.load_state_dict(state)
+        assert second.advance(40 - at) == expected
+        assert same(weights(straight), weights(second))
+
+    def test_looking_changes_nothing(self, column):
+        watched, alone = make(column), make(column)
+        for _ in range(4):
+            watched.evaluate([n for n, m in METRICS.items() if not m.costly])
+            watched.figures()
+            watched.advance(10)
+        global_state = torch.get_rng_state()
+        alone.advance(40)
+        assert torch.equal(global_state, torch.get_rng_state())
+        assert same(weights(watched), weights(alone))
+
+    def test_figures_are_whole(self, column):
+        trainer = make(column)
+        trainer.advance(30)
+        figure = trainer.figures()["model"]
+        assert figure.samples.shape == figure.real.shape == figure.latents.shape
+        assert figure.component_weights.sum() == pytest.approx(1.0, abs=1e-5)
+        assert len(figure.component_means) == trainer.settings.components
+
+    def test_learning_rate_falls_at_the_milestone(self, column):
+        trainer = make(column)
+        rates = []
+        for _ in range(40):
+            trainer.advance(1)
+            rates.append(trainer.optimisers["encoder"].param_groups[0]["lr"])
+        assert rates == [2e-4] * 25 + [pytest.approx(2e-5)] * 15
+
+    def test_divergence_says_which_term_and_when(self, column):
+        trainer = make(column)
+        trainer.advance(3)
+        with torch.no_grad():
+            trainer.decoder.net[0].weight.fill_(torch.nan)
+        with pytest.raises(TrialDiverged) as caught:
+            trainer.advance(5)
+        assert caught.value.iteration == 4
+
+
+@pytest.mark.parametrize("column", ["mog", "mog_lc", "ip", "ip_lc"])
+def test_one_step_equals_the_plain_reference(column):
+    """No shared pass, confined backward or fast log-density changes a step's outcome."""
+    fast, plain = make(column), make(column)
+    fast.advance(22)
+    plain.load_state_dict(copy.deepcopy(fast.state_dict()))
+    fast.advance(1)
+    introspective_step(plain)
+    for a, b in zip(weights(fast), weights(plain), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=2e-6)
+    assert torch.equal(
+        fast.streams["noise"].get_state(), plain.streams["noise"].get_state()
+    )
+
+
+def test_reference_comparison_would_notice_a_wrong_weight():
+    fast, plain = make("ip_lc"), make("ip_lc", beta_neg=0.8)
+    fast.advance(22)
+    plain.load_state_dict(copy.deepcopy(fast.state_dict()))
+    fast.advance(1)
+    introspective_step(plain)
+    difference = max((a - b).abs().max() for a, b in zip(weights(fast), weights(plain), strict=True))
+    assert difference > 2e-6
+
+
+@pytest.mark.parametrize(("column", "learns"), [("mog", False), ("ip", True), ("ip_lc", True)])
+def test_prior_learns_in_stage_2_only_with_ip(column, learns):
+    trainer = make(column)
+    trainer.advance(21)
+    before = [p.clone() for p in trainer.prior.parameters()]
+    trainer.advance(5)
+    changed = [not torch.equal(a, b) for a, b in zip(before, trainer.prior.parameters(), strict=True)]
+    assert changed == [learns, learns, learns and column == "ip_lc"]
+
+
+def test_mixture_weights_learn_during_warm_up_with_lc_alone():
+    for column in ("mog", "mog_lc"):
+        trainer = make(column)
+        trainer.advance(18)
+        even = torch.full((6,), 1 / 6).log()
+        assert torch.allclose(trainer.prior.components().log_weights, even) == (column == "mog")
+
+
+def test_hand_over_replaces_the_vamp_prior_and_all_optimisers():
+    trainer = make("ip_lc")
+    trainer.advance(15)
+    assert isinstance(trainer.prior, VampPrior)
+    old = trainer.optimisers
+    trainer.advance(1)
+    assert isinstance(trainer.prior, MixtureOfGaussians)
+    assert all(trainer.optimisers[k] is not old[k] for k in old)
+
+
+def test_clipping_starts_with_stage_2_and_for_ip_only():
+    for column in ("mog", "ip"):
+        trainer = make(column)
+        trainer.advance(20)
+        assert not trainer.prior.is_clipping
+        trainer.advance(1)
+        assert trainer.prior.is_clipping == (column == "ip")
+
+
+def test_gamma_r_of_the_paper_changes_no_weight(monkeypatch):
+    """Its two extra decoder passes are skipped: here is what they would have changed."""
+    def one_step(threshold, **changes):
+        monkeypatch.setattr("introsearch.training.sintrovae.SMALLEST_GAMMA_R", threshold)
+        trainer = make("sg", **changes)
+        trainer.advance(21)
+        return weights(trainer)
+
+    assert same(one_step(1e-7), one_step(0.0))
+    assert not same(one_step(1e-7), one_step(0.0, gamma_r=1e-2))
+
+
+def test_vae_reduces_its_loss():
+    trainer = make("vae", iterations=400, learning_rate=1e-3, lr_milestones=[])
+    first = trainer.advance(20)["loss"]
+    trainer.advance(360)
+    assert trainer.advance(20)["loss"] < 0.5 * first
