@@ -1,0 +1,176 @@
+"""From seed runs to numbers: which configuration won its group, and how well it did.
+
+Both functions are pure and read one tidy frame with a row per seed run: `config_id`, `seed`,
+`groups` (a list of labels), `status` and a `metric.<name>` column per metric.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from introsearch.errors import ConfigError, IntrosearchError, nearest_hint
+
+SUMMARY_COLUMNS = (
+    "group", "config_id", "metric", "mean", "std", "n", "diverged", "failed", "missing",
+)  # fmt: skip
+
+# Which run speaks for a seed that was tried more than once: a crash or an interruption says
+# nothing about the configuration, so any later outcome replaces it.
+_PRECEDENCE = {"finished": 0, "diverged": 0, "failed": 1, "stopped": 2, "running": 3}
+_SIGNS = {"minimize": 1.0, "maximize": -1.0}
+
+
+def sign_of(goal: str) -> float:
+    """What to multiply a metric by so that lower is better: 1 to minimize, -1 to maximize.
+
+    Raises:
+        ConfigError: `goal` is neither ``minimize`` nor ``maximize``.
+    """
+    if goal not in _SIGNS:
+        raise ConfigError(f"unknown goal {goal!r}", hint=nearest_hint(goal, _SIGNS))
+    return _SIGNS[goal]
+
+
+def choose(
+    frame: pd.DataFrame, *, metric: str, goal: str, groups: Sequence[str], seeds: Sequence[int]
+) -> dict[str, str | None]:
+    """Find the configuration with the best mean metric over the select seeds, for each group.
+
+    A configuration competes if every one of the seeds finished with a finite metric; equal means
+    go to the smaller `config_id`.
+
+    Args:
+        frame: one row per seed run.
+        metric: name without the ``metric.`` prefix.
+        goal: ``minimize`` or ``maximize``.
+        groups: the labels to find a winner for.
+        seeds: the select seeds, at least one.
+
+    Returns:
+        The winner's `config_id` by group, in the order of `groups`; None where nobody competes.
+
+    Raises:
+        ConfigError: unknown goal, or runs have finished and none has the metric.
+        IntrosearchError: two runs of the same configuration and seed contradict each other.
+        ValueError: no seeds, or an unknown status.
+    """
+    if not seeds:
+        raise ValueError("choosing needs at least one select seed")
+    sign = sign_of(goal)
+    _check_measured(frame, metric)
+    runs = _one_run_per_seed(frame, seeds)
+    scores = {
+        str(config_id): sign * float(np.mean(values))
+        for config_id, of_config in runs.groupby("config_id")
+        if (values := _competing_values(of_config, metric, num_seeds=len(set(seeds))))
+    }
+    return {group: _winner(_members(runs, group), scores) for group in groups}
+
+
+def summarise(
+    frame: pd.DataFrame,
+    *,
+    metrics: Sequence[str],
+    chosen: Mapping[str, str | None],
+    seeds: Sequence[int],
+) -> pd.DataFrame:
+    """Mean, sample standard deviation and run counts of each group's chosen configuration.
+
+    Args:
+        frame: one row per seed run.
+        metrics: names without the ``metric.`` prefix.
+        chosen: the chosen `config_id` by group; None where there is none yet.
+        seeds: the report seeds; runs of any other seed do not count.
+
+    Returns:
+        One row per group and metric, in the order given, with `SUMMARY_COLUMNS`. `mean` and `std`
+        (ddof=1, NaN for n < 2) are over the n finished runs that have the metric; `diverged` and
+        `failed` count seeds that ended so; `missing` counts all others, so that
+        n + diverged + failed + missing is always the number of seeds. A metric that no run has
+        is missing for every seed: it may be younger than the runs.
+
+    Raises:
+        IntrosearchError: two runs of the same configuration and seed contradict each other.
+        ValueError: an unknown status.
+    """
+    rows = []
+    for group, config_id in chosen.items():
+        runs = _one_run_per_seed(frame[frame["config_id"] == config_id], seeds)
+        for metric in metrics:
+            numbers = _summary(runs, metric, num_seeds=len(set(seeds)))
+            rows.append({"group": group, "config_id": config_id, "metric": metric} | numbers)
+    return pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS))
+
+
+def _summary(runs: pd.DataFrame, metric: str, *, num_seeds: int) -> dict[str, float | int]:
+    values = [value for value in _finished_values(runs, metric) if not math.isnan(value)]
+    diverged = int((runs["status"] == "diverged").sum())
+    failed = int((runs["status"] == "failed").sum())
+    finite = all(map(math.isfinite, values))
+    return {
+        "mean": sum(values) if not finite else float(np.mean(values)) if values else math.nan,
+        "std": float(np.std(values, ddof=1)) if finite and len(values) > 1 else math.nan,
+        "n": len(values),
+        "diverged": diverged,
+        "failed": failed,
+        "missing": num_seeds - len(values) - diverged - failed,
+    }
+
+
+def _competing_values(runs: pd.DataFrame, metric: str, *, num_seeds: int) -> list[float]:
+    """The metric of every seed, or nothing if one of them is not finished and finite."""
+    values = [value for value in _finished_values(runs, metric) if math.isfinite(value)]
+    return values if len(values) == num_seeds else []
+
+
+def _finished_values(runs: pd.DataFrame, metric: str) -> list[float]:
+    finished = runs[runs["status"] == "finished"]
+    return [float(value) for value in finished.get(f"metric.{metric}", ())]
+
+
+def _members(runs: pd.DataFrame, group: str) -> set[str]:
+    belongs = [group in labels for labels in runs["groups"]]
+    return set(runs["config_id"][belongs])
+
+
+def _winner(members: Iterable[str], scores: Mapping[str, float]) -> str | None:
+    competing = [(scores[config_id], config_id) for config_id in members if config_id in scores]
+    return min(competing)[1] if competing else None
+
+
+def _one_run_per_seed(frame: pd.DataFrame, seeds: Sequence[int]) -> pd.DataFrame:
+    """The run that speaks for each configuration and seed, ordered by both."""
+    runs = frame[frame["seed"].isin(list(seeds))]
+    unknown = sorted(set(runs["status"]) - set(_PRECEDENCE))
+    if unknown:
+        raise ValueError(f"unknown status {unknown[0]!r}, legal: {', '.join(_PRECEDENCE)}")
+    runs = runs.assign(_rank=runs["status"].map(_PRECEDENCE))
+    _refuse_contradictions(runs[runs["_rank"] == 0])
+    runs = runs.sort_values(["config_id", "seed", "_rank"], kind="stable")
+    return runs.drop_duplicates(["config_id", "seed"]).drop(columns="_rank")
+
+
+def _refuse_contradictions(decided: pd.DataFrame) -> None:
+    twice = decided[decided.duplicated(["config_id", "seed"], keep=False)]
+    if twice.empty:
+        return
+    first = twice.iloc[0]
+    same = (twice["config_id"] == first["config_id"]) & (twice["seed"] == first["seed"])
+    raise IntrosearchError(
+        f"configuration {first['config_id']} has more than one outcome for seed {first['seed']}",
+        hint=f"keep one of the runs {', '.join(map(str, twice['run_id'][same]))}, delete the rest",
+    )
+
+
+def _check_measured(frame: pd.DataFrame, metric: str) -> None:
+    """Refuse a metric that no run has, unless it is too early to tell."""
+    prefix = "metric."
+    measured = [name.removeprefix(prefix) for name in frame.columns if name.startswith(prefix)]
+    if metric not in measured and (frame["status"] == "finished").any():
+        raise ConfigError(
+            f"no run has measured {metric!r}", key="metric", hint=nearest_hint(metric, measured)
+        )
