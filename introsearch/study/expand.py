@@ -123,9 +123,7 @@ def _resolve(study: Study, space: Space, values: Mapping[str, Any]) -> _Point:
     try:
         settings = resolve_settings(trainer, values)
     except ConfigError as error:
-        varied = [n for n, p in space.parameters.items() if len(p.values) != 1]
-        point = ", ".join([f"variant: {space.variant}"] + [f"{n}: {values[n]}" for n in varied])
-        raise in_file(study, space.variant, error, detail=f" ({point})") from None
+        raise in_file(study, space.variant, error, values=values) from None
     check_configuration(study, space.variant, settings)
     return _Point(space.variant, trainer, settings_to_dict(settings))
 

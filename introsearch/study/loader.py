@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from introsearch.errors import ConfigError, nearest_hint
-from introsearch.registry import DATASETS, METRICS, TRAINERS
+from introsearch.registry import METRICS, TRAINERS
 from introsearch.study.expand import expand
 from introsearch.study.model import (
     Budget,
@@ -72,27 +72,27 @@ def load_study(
 
 
 def _read_study(document: Document, *, name: str | None) -> Study:
-    root = Section(document, "", legal=TOP_LEVEL, required=_REQUIRED)
+    root = Section(document, "", document.data, legal=TOP_LEVEL, required=_REQUIRED)
     method = root.word("method", "grid", legal=METHODS)
     parameters = {
         key: parameter
-        for key, parameter in _read_parameters(document, "parameters", method=method).items()
+        for key, parameter in _read_parameters(root.child("parameters"), method=method).items()
         if parameter is not None
     }
-    variants = _read_variants(document, method=method)
-    metric = _read_metric(document)
+    variants = _read_variants(root, method=method)
+    metric = _read_metric(root)
     return Study(
         name=_read_name(root, name=name),
         trainer=root.word("trainer", "", legal=TRAINERS),
         method=method,
         metric=metric,
         groups=_read_groups(root, parameters, variants),
-        seeds=_read_seeds(document),
+        seeds=_read_seeds(root),
         parameters=parameters,
         variants=variants,
-        early_terminate=_read_early_terminate(document, metric),
-        budget=_read_budget(document, method=method),
-        resources=_read_resources(document),
+        early_terminate=_read_early_terminate(root, metric),
+        budget=_read_budget(root, method=method),
+        resources=_read_resources(root),
         evaluate_every=root.whole("evaluate_every", 1000, low=1),
         seed=root.whole("seed", 0),
         file=document.file,
@@ -112,45 +112,34 @@ def _read_name(root: Section, *, name: str | None) -> str:
     raise root.error(message, "name", hint=hint)
 
 
-def _read_parameters(document: Document, key: str, *, method: str) -> dict[str, Parameter | None]:
-    section = Section(document, key)
-    parameters: dict[str, Parameter | None] = {}
-    for name, raw in section.data.items():
-        path = section.path(name)
-        if key != "parameters" and name == "trainer":
-            continue
-        parameter = None if raw is None else read_parameter(document, path, raw, method=method)
-        parameters[name] = parameter
-        if name == "dataset" and parameter is not None:
-            _check_datasets(document, path, parameter)
-    return parameters
+def _read_parameters(section: Section, *, method: str) -> dict[str, Parameter | None]:
+    return {
+        name: None
+        if raw is None
+        else read_parameter(section.document, section.path(name), raw, method=method)
+        for name, raw in section.data.items()
+        if section.key == "parameters" or name != "trainer"
+    }
 
 
-def _check_datasets(document: Document, key: str, parameter: Parameter) -> None:
-    for i, value in enumerate(parameter.values):
-        if value not in DATASETS:
-            hint = nearest_hint(value, DATASETS)
-            raise document.error(f"unknown dataset {value!r}", f"{key}.values.{i}", hint=hint)
-
-
-def _read_variants(document: Document, *, method: str) -> dict[str, Variant]:
+def _read_variants(root: Section, *, method: str) -> dict[str, Variant]:
     variants = {}
-    for name in Section(document, "variants").data:
-        key = f"variants.{name}"
+    section = root.child("variants")
+    for name in section.data:
         if not _VARIANT_NAME.fullmatch(name):
             hint = "letters, digits, '_', '+' and '-'"
-            raise document.error(f"{name!r} cannot name a variant", key, hint=hint)
-        section = Section(document, key)
-        trainer = section.data.get("trainer")
+            raise section.error(f"{name!r} cannot name a variant", name, hint=hint)
+        variant = section.child(name)
+        trainer = variant.data.get("trainer")
         variants[name] = Variant(
-            parameters=_read_parameters(document, key, method=method),
-            trainer=trainer and section.word("trainer", "", legal=TRAINERS),
+            parameters=_read_parameters(variant, method=method),
+            trainer=None if trainer is None else variant.word("trainer", "", legal=TRAINERS),
         )
     return variants or {"default": Variant()}
 
 
-def _read_metric(document: Document) -> Metric:
-    section = Section(document, "metric", legal=("name", "goal"), required=("name",))
+def _read_metric(root: Section) -> Metric:
+    section = root.child("metric", legal=("name", "goal"), required=("name",))
     name = section.word("name", "", legal=METRICS)
     goal = section.word("goal", METRICS[name].goal, legal=GOALS)
     if goal != METRICS[name].goal:
@@ -171,7 +160,7 @@ def _read_groups(
     merged = [{**parameters, **variant.parameters} for variant in variants.values()]
     usable = {key for key in merged[0] if all(m.get(key) is not None for m in merged)}
     for i, key in enumerate(groups):
-        if key not in usable | {"variant"}:
+        if not isinstance(key, str) or key not in usable | {"variant"}:
             hint = nearest_hint(key, usable | {"variant"})
             raise root.error(
                 f"{key!r} is not a parameter of every variant", f"groups.{i}", hint=hint
@@ -181,9 +170,9 @@ def _read_groups(
     return tuple(groups)
 
 
-def _read_seeds(document: Document) -> Seeds:
-    section = Section(
-        document, "seeds", legal=("select", "report", "reuse_seeds"), required=("select", "report")
+def _read_seeds(root: Section) -> Seeds:
+    section = root.child(
+        "seeds", legal=("select", "report", "reuse_seeds"), required=("select", "report")
     )
     select, report = _seed_list(section, "select"), _seed_list(section, "report")
     reuse_seeds = section.flag("reuse_seeds", False)
@@ -205,7 +194,9 @@ def _seed_list(section: Section, name: str) -> tuple[int, ...]:
         seed = as_whole(value)
         if seed is None or seed < 0:
             raise section.error(
-                f"a seed must be a whole number of at least 0, not {value!r}", f"{name}.{i}"
+                f"a seed must be a whole number of at least 0, not {value!r}",
+                f"{name}.{i}",
+                hint=f"e.g. {name}: [0, 1, 2]",
             )
         if seed in seeds:
             raise section.error(f"seed {seed} is listed twice", f"{name}.{i}", hint="keep one")
@@ -213,11 +204,10 @@ def _seed_list(section: Section, name: str) -> tuple[int, ...]:
     return tuple(seeds)
 
 
-def _read_early_terminate(document: Document, metric: Metric) -> EarlyTermination | None:
-    if document.data.get("early_terminate") is None:
+def _read_early_terminate(root: Section, metric: Metric) -> EarlyTermination | None:
+    if root.data.get("early_terminate") is None:
         return None
-    section = Section(
-        document,
+    section = root.child(
         "early_terminate",
         legal=("type", "min_iter", "max_iter", "eta"),
         required=("min_iter", "max_iter"),
@@ -243,9 +233,8 @@ def _read_early_terminate(document: Document, metric: Metric) -> EarlyTerminatio
     return early
 
 
-def _read_budget(document: Document, *, method: str) -> Budget:
-    section = Section(
-        document,
+def _read_budget(root: Section, *, method: str) -> Budget:
+    section = root.child(
         "budget",
         legal=(
             "max_trials",
@@ -265,8 +254,8 @@ def _read_budget(document: Document, *, method: str) -> Budget:
     )
 
 
-def _read_resources(document: Document) -> Resources:
-    section = Section(document, "resources", legal=("cpus", "gpus"))
+def _read_resources(root: Section) -> Resources:
+    section = root.child("resources", legal=("cpus", "gpus"))
     return Resources(
         cpus=section.number("cpus", 1, zero=False), gpus=section.number("gpus", 0.0, zero=True)
     )

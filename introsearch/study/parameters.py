@@ -73,6 +73,14 @@ class Parameter:
             return self.values[0]
         return spec | {"values": list(self.values)}
 
+    def place_of(self, name: str, assigned: Mapping[str, Any]) -> str:
+        """Where, below its own key, the candidate stands that was assigned; empty if unclear."""
+        if self.by is not None:
+            return f".values.{label(assigned[self.by])}"
+        if self.times is None and len(self.values) > 1 and assigned[name] in self.values:
+            return f".values.{self.values.index(assigned[name])}"
+        return ""
+
     def _look_up(self, value: Any) -> Any:
         if label(value) not in self.table:
             raise ConfigError(
@@ -131,7 +139,11 @@ def dependency_order(parameters: Mapping[str, Parameter]) -> list[str]:
         while current is not None and current not in done:
             if current in chain:
                 circle = " -> ".join([*chain[chain.index(current) :], current])
-                raise ConfigError(f"is derived from itself: {circle}", key=current)
+                raise ConfigError(
+                    f"is derived from itself: {circle}",
+                    key=current,
+                    hint="give one of them values of its own",
+                )
             chain.append(current)
             reference = parameters[current].reference
             if reference is not None and reference not in parameters:

@@ -18,6 +18,7 @@ class Section:
     Args:
         document: the file.
         key: dotted key of the mapping; empty for the file itself.
+        data: the mapping; None is an empty one.
         legal: every key that it may have; None leaves that to others.
         required: keys that it must have.
 
@@ -29,15 +30,13 @@ class Section:
         self,
         document: Document,
         key: str,
+        data: Any,
         *,
         legal: Collection[str] | None = None,
         required: Collection[str] = (),
     ) -> None:
         self.document = document
         self.key = key
-        data: Any = document.data
-        for part in key.split(".") if key else ():
-            data = {} if data is None else data.get(part)
         if data is not None and not isinstance(data, dict):
             example = f"{key}: {{{', '.join(f'{name}: ...' for name in legal or ('name',))}}}"
             raise self.error(f"must be keys and values, not {data!r}", hint=f"write {example}")
@@ -47,8 +46,20 @@ class Section:
                 raise self.error("unknown key", name, hint=nearest_hint(name, legal))
         for name in required:
             if self.data.get(name) is None:
-                hint = nearest_hint(name, legal) if legal else ""
+                hint = f"add {name}: ... {'to ' + key if key else 'to the file'}"
                 raise self.error(f"the key {name!r} is missing", name, hint=hint)
+
+    def child(
+        self, name: str, *, legal: Collection[str] | None = None, required: Collection[str] = ()
+    ) -> Section:
+        """The mapping that stands under `name`.
+
+        Raises:
+            ConfigError: as for the section itself.
+        """
+        return Section(
+            self.document, self.path(name), self.data.get(name), legal=legal, required=required
+        )
 
     def error(self, message: str, name: str = "", *, hint: str = "") -> ConfigError:
         """A ConfigError at one of the section's keys, or at the section."""
@@ -65,7 +76,11 @@ class Section:
             return default
         number = as_whole(value)
         if number is None or number < low:
-            raise self.error(f"must be a whole number of at least {low}, not {value!r}", name)
+            raise self.error(
+                f"must be a whole number of at least {low}, not {value!r}",
+                name,
+                hint=f"e.g. {name}: {low + 1}",
+            )
         return number
 
     def number(self, name: str, default: T, *, zero: bool) -> float | T:
@@ -75,7 +90,9 @@ class Section:
             return default
         if not is_number(value) or value < 0 or (value == 0 and not zero):
             least = "of at least 0" if zero else "above 0"
-            raise self.error(f"must be a finite number {least}, not {value!r}", name)
+            raise self.error(
+                f"must be a finite number {least}, not {value!r}", name, hint=f"e.g. {name}: 0.5"
+            )
         result: float = value
         return result
 
@@ -83,7 +100,9 @@ class Section:
         """true or false."""
         value = self.data.get(name, default)
         if not isinstance(value, bool):
-            raise self.error(f"must be true or false, not {value!r}", name)
+            raise self.error(
+                f"must be true or false, not {value!r}", name, hint=f"write {name}: true"
+            )
         return value
 
     def word(self, name: str, default: str, *, legal: Collection[str]) -> str:
@@ -107,12 +126,8 @@ class Section:
 
 def is_number(value: Any) -> bool:
     """Whether `value` is a finite number (booleans are none)."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # a whole number beyond the range of floats
-        return False
+    numeric = isinstance(value, int | float) and not isinstance(value, bool)
+    return numeric and math.isfinite(value)
 
 
 def as_whole(value: Any) -> int | None:

@@ -79,7 +79,14 @@ def candidates(
             ):
                 yield space, values
         return
-    for i in range(study.budget.max_trials or 0):
+    num_draws = study.budget.max_trials or 0
+    if num_draws > MAX_CONFIGURATIONS:
+        raise ConfigError(
+            f"must be at most {MAX_CONFIGURATIONS:,}, not {num_draws:,}",
+            key="budget.max_trials",
+            hint="it is the number of configurations per group",
+        )
+    for i in range(num_draws):
         # A generator per draw: a larger budget adds configurations and keeps the earlier ones.
         rng = random.Random(f"{study.seed}/{group}/{i}")
         space = spaces[0] if len(spaces) == 1 else rng.choice(spaces)
@@ -88,7 +95,7 @@ def candidates(
             try:
                 values[name] = space.parameters[name].sample(rng, values)
             except ConfigError as error:
-                raise in_file(study, space.variant, error, name) from None
+                raise in_file(study, space.variant, error, name=name) from None
         yield space, values
 
 
@@ -109,7 +116,7 @@ def _product(
                 for value in parameters[name].choices(point)
             ]
         except ConfigError as error:
-            raise in_file(study, variant, error, name) from None
+            raise in_file(study, variant, error, name=name) from None
         if len(points) > MAX_CONFIGURATIONS:
             raise ConfigError(
                 f"the grid of variant {variant!r} has more than {MAX_CONFIGURATIONS:,} points",
@@ -120,13 +127,34 @@ def _product(
 
 
 def in_file(
-    study: Study, variant: str, error: ConfigError, name: str = "", *, detail: str = ""
+    study: Study,
+    variant: str,
+    error: ConfigError,
+    *,
+    name: str = "",
+    values: Mapping[str, Any] | None = None,
 ) -> ConfigError:
-    """The same error under the key where the study file defines the parameter."""
+    """The same error under the key where the study file defines the offending parameter.
+
+    Args:
+        study: the study.
+        variant: the variant in which it occurs.
+        error: the error; its `key` is the parameter unless `name` is given.
+        name: the parameter.
+        values: the point of the space, to tell which of several values is wrong.
+    """
     name = name or error.key
     own = study.variants[variant].parameters.get(name) is not None
     key = f"variants.{variant}.{name}" if own else f"parameters.{name}"
-    hint = error.hint
-    if not own and name in study.parameters and "has no setting" in error.message:
-        hint = f"{hint}. To keep it for the others: variants.{variant}.{name}: null"
-    return ConfigError(f"{error.message}{detail}", key=key, hint=hint)
+    hint = error.hint or f"change {name} here"
+    if not own and name in study.parameters:
+        hint += f"; for this variant only: variants.{variant}.{name}: ... (null removes it)"
+    message = error.message
+    parameters = _parameters_of(study, variant)
+    if values is not None:
+        varied = [n for n, p in parameters.items() if len(p.values) != 1]
+        point = ", ".join([f"variant: {variant}"] + [f"{n}: {values[n]}" for n in varied])
+        message += f" ({point})"
+        if name in parameters:
+            key += parameters[name].place_of(name, values)
+    return ConfigError(message, key=key, hint=hint)

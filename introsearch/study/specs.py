@@ -30,7 +30,7 @@ def read_parameter(document: Document, key: str, raw: Any, *, method: str) -> Pa
     """
     if not isinstance(raw, dict):
         return Parameter(values=(_constant(document, key, raw),))
-    section = Section(document, key, legal=_KEYS)
+    section = Section(document, key, raw, legal=_KEYS)
     if ("values" in raw) == ("distribution" in raw):
         raise section.error("needs either values or a distribution", hint=f"write {_FORMS}")
     if "by" in raw:
@@ -75,7 +75,9 @@ def _distribution(section: Section, times: str | None, *, method: str) -> Parame
         )
     low, high = (_bound(section, name, kind) for name in ("min", "max"))
     if low >= high:
-        raise section.error(f"must be above min: {low:g}, not {high:g}", "max")
+        raise section.error(
+            f"must be above min: {low:g}, not {high:g}", "max", hint="exchange min and max"
+        )
     if kind == "log_uniform" and low <= 0:
         raise section.error(
             f"must be above 0, not {low:g}", "min", hint="0 has no logarithm; or use uniform"
@@ -86,7 +88,7 @@ def _distribution(section: Section, times: str | None, *, method: str) -> Parame
 def _bound(section: Section, name: str, kind: str) -> float:
     value: Any = section.data.get(name)
     if not is_number(value):
-        raise section.error(f"must be a finite number, not {value!r}", name)
+        raise section.error(f"must be a finite number, not {value!r}", name, hint=f"write {_FORMS}")
     whole = as_whole(value)
     if kind == "int_uniform" and whole is None:
         raise section.error(f"must be a whole number, not {value!r}", name, hint="or use uniform")
@@ -96,7 +98,7 @@ def _bound(section: Section, name: str, kind: str) -> float:
 def _reference(section: Section, name: str) -> str:
     value = section.data[name]
     if not isinstance(value, str):
-        raise section.error(f"must name a parameter, not {value!r}", name)
+        raise section.error(f"must name a parameter, not {value!r}", name, hint=f"write {_FORMS}")
     return value
 
 

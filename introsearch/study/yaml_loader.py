@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import yaml
 
@@ -29,12 +29,12 @@ _RESOLVERS = {
 }
 
 
-class _Loader(yaml.SafeLoader):
-    yaml_implicit_resolvers: dict[Any, Any] = {}
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]
+    yaml_implicit_resolvers: ClassVar[dict[Any, Any]] = {}
 
 
-class _Dumper(yaml.SafeDumper):
-    yaml_implicit_resolvers: dict[Any, Any] = {}
+class _Dumper(yaml.SafeDumper):  # type: ignore[misc]
+    yaml_implicit_resolvers: ClassVar[dict[Any, Any]] = {}
 
 
 for _name, _pattern in _RESOLVERS.items():
@@ -274,7 +274,7 @@ class _Builder:
             return read[node.tag](node.value)
         except ValueError:
             short = node.value if len(node.value) < 40 else node.value[:40] + "..."
-            raise self.error(f"{short!r} is not a number", node, key, "write 10 or 0.1") from None
+            raise self.error(f"{short!r} is no number of 64 bits", node, key, "e.g. 10") from None
 
     def unsupported_tag(self, node: yaml.Node, key: str) -> ConfigError:
         return self.error(f"the tag {node.tag!r} is not supported", node, key, "remove the tag")
@@ -285,7 +285,10 @@ class _Builder:
 
 
 def _to_int(text: str) -> int:
-    return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+    number = int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+    if abs(number) >= 2**63:
+        raise ValueError(text)
+    return number
 
 
 def _join(key: str, name: str) -> str:
