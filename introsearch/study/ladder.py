@@ -149,10 +149,10 @@ class Ladder:
         """The stopped trial that got furthest, the best of several, of a group without a winner.
 
         Only divergence can leave a group in that state: a good start stopped all others, then
-        diverged. None while a trial is running, if one has finished, or if none was stopped.
+        diverged. None while an outcome is open, if one has finished, or if none was stopped.
         """
         outcomes = [self.outcome(name) for name in self.order]
-        if None in self._status or "finished" in outcomes:
+        if None in outcomes or "finished" in outcomes:
             return None
         stopped: list[tuple[int, _Key]] = []
         for i, outcome in enumerate(outcomes):

@@ -176,6 +176,16 @@ def test_a_group_is_never_left_without_a_winner() -> None:
     assert Ladder(list("ab"), RUNGS, eta=3).best_stopped() is None
 
 
+def test_a_stop_needs_no_end_to_count() -> None:
+    ladder = Ladder(["a", "b"], RUNGS, eta=2)
+    ladder.report("a", 1, 0.0)
+    ladder.report("b", 1, 1.0)
+    assert ladder.outcome("b") == "stopped"
+    assert ladder.best_stopped() is None, "a may still finish"
+    ladder.end("a", "diverged")
+    assert ladder.best_stopped() == "b"
+
+
 def test_without_rungs_all_finish() -> None:
     ladder = simulate({"a": {}, "b": {}}, ["a", "b"], rungs=(), eta=3)
     assert [ladder.outcome(n) for n in "ab"] == ["finished", "finished"]
