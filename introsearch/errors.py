@@ -35,7 +35,13 @@ class ConfigError(IntrosearchError):
     """
 
     def __init__(
-        self, message: str, *, key: str = "", file: str = "", line: int | None = None, hint: str = ""
+        self,
+        message: str,
+        *,
+        key: str = "",
+        file: str = "",
+        line: int | None = None,
+        hint: str = "",
     ) -> None:
         super().__init__(message, hint=hint)
         self.key = key

@@ -18,7 +18,7 @@ class TrainerEntry(NamedTuple):
 
 
 class MetricEntry(NamedTuple):
-    """A metric function; `costly` ones are computed at the end of a trial only."""
+    """A metric function; `costly` ones are computed once, at the end of a report trial."""
 
     function: str
     costly: bool = False
@@ -39,7 +39,9 @@ PRIORS: dict[str, str] = {
 }
 
 TRAINERS: dict[str, TrainerEntry] = {
-    "vae": TrainerEntry("introsearch.training.settings:VAESettings", "introsearch.training.vae:VAE"),
+    "vae": TrainerEntry(
+        "introsearch.training.settings:VAESettings", "introsearch.training.vae:VAE"
+    ),
     "sintrovae": TrainerEntry(
         "introsearch.training.settings:SIntroVAESettings",
         "introsearch.training.sintrovae:SIntroVAE",

@@ -30,7 +30,7 @@ class TrialOrder:
         trainer: a name in the trainer registry.
         settings: the trainer's settings.
         seed: the trial's seed.
-        metric: the study's metric, computed at every evaluation.
+        costly_metrics: compute the costly metrics too, at the end.
         evaluate_every: iterations between evaluations.
         figures_at: iterations at which figures are drawn; the last one always is among them.
         folder: where checkpoints and figures are kept, shared by all nodes.
@@ -43,7 +43,7 @@ class TrialOrder:
     trainer: str
     settings: dict[str, Any]
     seed: int
-    metric: str
+    costly_metrics: bool
     evaluate_every: int
     figures_at: tuple[int, ...]
     folder: str
@@ -125,8 +125,8 @@ class TrialTrainable(tune.Trainable):
             TrialDiverged: one of them is not finite.
         """
         losses = self.trainer.advance(interval)
-        last = self.trainer.iteration >= self.end
-        names = [n for n, m in METRICS.items() if last or not m.costly or n == self.order.metric]
+        costly = self.order.costly_metrics and self.trainer.iteration >= self.end
+        names = [name for name, metric in METRICS.items() if costly or not metric.costly]
         metrics: dict[str, float] = self.trainer.evaluate(names)
         for name, value in metrics.items():
             if not math.isfinite(value):

@@ -17,6 +17,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from introsearch.errors import ConfigError
 from introsearch.execution.conductor import Conductor
 from introsearch.execution.progress import Progress
+from introsearch.registry import METRICS
 from introsearch.results.record import Evaluation
 from introsearch.study.model import Resources, Study, Trial
 from introsearch.trainables import TrialOrder, TrialTrainable
@@ -112,7 +113,7 @@ def _orders(
             trainer=trial.configuration.trainer,
             settings=trial.configuration.settings,
             seed=trial.seed,
-            metric=study.metric.name,
+            costly_metrics=trial.seed in study.seeds.report or METRICS[study.metric.name].costly,
             evaluate_every=study.evaluate_every,
             figures_at=rungs if trial.stage == "select" else (),
             folder=str(folder.resolve()),
@@ -140,7 +141,9 @@ class _Scheduler(_NotPickled, FIFOScheduler):
         self.conductor = conductor
         self.progress = progress
 
-    def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
+    def on_trial_result(
+        self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]
+    ) -> str:
         return TrialScheduler.STOP if self._tell(trial, result) else TrialScheduler.CONTINUE
 
     def on_trial_complete(

@@ -19,7 +19,7 @@ from introsearch.results import record
 from introsearch.results.frames import read_frame
 from introsearch.results.result import StudyResult, choose_configurations, read_result
 from introsearch.results.statistics import summarise
-from introsearch.study.expand import Expansion, expand, report_trials, select_trials
+from introsearch.study.expand import Expansion, expand, ladder_order, report_trials, select_trials
 from introsearch.study.ladder import Ladder
 from introsearch.study.model import Resources, Study, Trial
 from introsearch.tracking.recorder import Recorder, TrialState
@@ -122,13 +122,12 @@ class StudyRunner:
         rule = self.study.early_terminate
         if rule is None:
             return {}
-        trials = select_trials(self.study, self.expansion)
         return {
             group: Ladder(
-                [t.name for t in trials if group in t.configuration.groups],
+                ladder_order(self.study, self.expansion, group),
                 rule.rungs,
-                rule.eta,
-                self.study.metric.goal,
+                eta=rule.eta,
+                goal=self.study.metric.goal,
             )
             for group in self.expansion.groups
         }

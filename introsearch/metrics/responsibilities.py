@@ -20,7 +20,5 @@ def responsibility_entropy(view: ModelView, generator: Generator) -> float:
         return 0.0
     mu, logvar = view.encoder(view.dataset.sample(NUM_DATA, generator))
     noise = torch.randn(NUM_DRAWS, *mu.shape, generator=generator, device=mu.device)
-    shares = [
-        view.prior.responsibilities(z).mean(dim=0) for z in reparameterise(mu, logvar, noise)
-    ]
+    shares = [view.prior.responsibilities(z).mean(dim=0) for z in reparameterise(mu, logvar, noise)]
     return float(normalised_entropy(torch.stack(shares).mean(dim=0)))

@@ -34,9 +34,7 @@ def mixture_coefficients(mu: Tensor, logvar: Tensor, log_weights: Tensor) -> tup
     """
     shift = mu.detach().mean(dim=0)
     centred, precision = mu - shift, (-logvar).exp()
-    constant = log_weights - 0.5 * (
-        centred.square() * precision + logvar + LOG_2PI
-    ).sum(dim=1)
+    constant = log_weights - 0.5 * (centred.square() * precision + logvar + LOG_2PI).sum(dim=1)
     return shift, torch.cat([constant[None], (centred * precision).T, -0.5 * precision.T])
 
 
@@ -75,7 +73,9 @@ class _MixtureLogProb(torch.autograd.Function):
         return torch.cat(log_probs), torch.cat(slopes)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: tuple[Tensor, Tensor]) -> None:
+    def setup_context(
+        ctx: Any, inputs: tuple[Tensor, Tensor], output: tuple[Tensor, Tensor]
+    ) -> None:
         z, coefficients = inputs
         log_prob, slope = output
         ctx.mark_non_differentiable(slope)

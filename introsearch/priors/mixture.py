@@ -43,9 +43,7 @@ class MixtureOfGaussians(MixturePrior):
     def components(self) -> Components:
         logvar: Tensor = self.logvar
         if self.is_clipping:
-            logvar = soft_clip(
-                logvar, self.clip_low, self.clip_high, sharpness=self.clip_sharpness
-            )
+            logvar = soft_clip(logvar, self.clip_low, self.clip_high, sharpness=self.clip_sharpness)
         return Components(self.mu, logvar, self.logits.log_softmax(dim=0))
 
     def get_extra_state(self) -> dict[str, bool]:

@@ -71,7 +71,9 @@ class Recorder:
             for run in runs_of(client, self.experiment_id, level="configuration")
         }
         self.trials = {
-            trial_name(run.data.tags[record.CONFIG_ID], int(run.data.tags[record.SEED])): _state(run)
+            trial_name(run.data.tags[record.CONFIG_ID], int(run.data.tags[record.SEED])): _state(
+                run
+            )
             for run in runs_of(client, self.experiment_id, level="seed")
         }
 

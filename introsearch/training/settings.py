@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -193,14 +194,13 @@ def resolve_settings(trainer: str, parameters: Mapping[str, Any]) -> VAESettings
             f"unknown trainer {trainer!r}", key="trainer", hint=nearest_hint(trainer, TRAINERS)
         )
     cls = load(TRAINERS[trainer].settings)
-    types = get_type_hints(cls)
-    names = {f.name for f in dataclasses.fields(cls)}
+    types = _field_types(cls)
     for key in parameters:
-        if key not in names:
+        if key not in types:
             raise ConfigError(
                 f"trainer {trainer!r} has no setting {key!r}",
                 key=str(key),
-                hint=nearest_hint(key, names),
+                hint=nearest_hint(key, types),
             )
     settings: VAESettings = cls(**{k: _coerce(k, v, types[k]) for k, v in parameters.items()})
     return settings
@@ -208,9 +208,14 @@ def resolve_settings(trainer: str, parameters: Mapping[str, Any]) -> VAESettings
 
 def settings_to_dict(settings: VAESettings) -> dict[str, Any]:
     """All settings as plain JSON values (tuples become lists)."""
-    return {
-        k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(settings).items()
-    }
+    values = {f.name: getattr(settings, f.name) for f in dataclasses.fields(settings)}
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+
+@functools.cache
+def _field_types(cls: type[VAESettings]) -> dict[str, Any]:
+    hints = get_type_hints(cls)
+    return {f.name: hints[f.name] for f in dataclasses.fields(cls)}
 
 
 def _coerce(key: str, value: Any, annotation: Any) -> Any:

@@ -32,10 +32,9 @@ def test_encoder_loss_written_out_in_scalars():
         pairs = zip(t.rec.tolist(), t.kl.tolist(), strict=True)
         return sum(math.exp(-2 * 0.5 * (0.2 * r + 0.9 * k)) for r, k in pairs) / 4
 
-    expected = (
-        0.5 * (0.2 * sum(real.rec.tolist()) / 4 + 0.3 * sum(real.kl.tolist()) / 4)
-        + 0.5 * 0.5 * (exp_elbo(fake) + exp_elbo(recon))
-    )
+    expected = 0.5 * (
+        0.2 * sum(real.rec.tolist()) / 4 + 0.3 * sum(real.kl.tolist()) / 4
+    ) + 0.5 * 0.5 * (exp_elbo(fake) + exp_elbo(recon))
     assert encoder_loss(real, fake, recon, **WEIGHTS).total.item() == pytest.approx(expected)
 
 

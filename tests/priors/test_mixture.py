@@ -131,9 +131,10 @@ def test_standard_gaussian_is_a_mixture_of_one():
 
 def test_responsibilities_are_component_posteriors():
     c, z = parts(), points()
-    joint = c.log_weights.exp() * Independent(
-        Normal(c.mu, (0.5 * c.logvar).exp()), 1
-    ).log_prob(z[:, None]).exp()
+    joint = (
+        c.log_weights.exp()
+        * Independent(Normal(c.mu, (0.5 * c.logvar).exp()), 1).log_prob(z[:, None]).exp()
+    )
     torch.testing.assert_close(
         learnable(c).responsibilities(z), joint / joint.sum(dim=1, keepdim=True)
     )

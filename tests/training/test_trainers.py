@@ -131,9 +131,7 @@ def test_one_step_equals_the_plain_reference(column):
     introspective_step(plain)
     for a, b in zip(weights(fast), weights(plain), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=2e-6)
-    assert torch.equal(
-        fast.streams["noise"].get_state(), plain.streams["noise"].get_state()
-    )
+    assert torch.equal(fast.streams["noise"].get_state(), plain.streams["noise"].get_state())
 
 
 def test_reference_comparison_would_notice_a_wrong_weight():
@@ -142,7 +140,9 @@ def test_reference_comparison_would_notice_a_wrong_weight():
     plain.load_state_dict(copy.deepcopy(fast.state_dict()))
     fast.advance(1)
     introspective_step(plain)
-    difference = max((a - b).abs().max() for a, b in zip(weights(fast), weights(plain), strict=True))
+    difference = max(
+        (a - b).abs().max() for a, b in zip(weights(fast), weights(plain), strict=True)
+    )
     assert difference > 2e-6
 
 
@@ -152,7 +152,9 @@ def test_prior_learns_in_stage_2_only_with_ip(column, learns):
     trainer.advance(21)
     before = [p.clone() for p in trainer.prior.parameters()]
     trainer.advance(5)
-    changed = [not torch.equal(a, b) for a, b in zip(before, trainer.prior.parameters(), strict=True)]
+    changed = [
+        not torch.equal(a, b) for a, b in zip(before, trainer.prior.parameters(), strict=True)
+    ]
     assert changed == [learns, learns, learns and column == "ip_lc"]
 
 
@@ -185,6 +187,7 @@ def test_clipping_starts_with_stage_2_and_for_ip_only():
 
 def test_gamma_r_of_the_paper_changes_no_weight(monkeypatch):
     """Its two extra decoder passes are skipped: here is what they would have changed."""
+
     def one_step(threshold, **changes):
         monkeypatch.setattr("introsearch.training.sintrovae.SMALLEST_GAMMA_R", threshold)
         trainer = make("sg", **changes)
