@@ -1,0 +1,1 @@
+"""Running studies: Ray Tune, the conductor of a stage, progress."""

@@ -18,7 +18,6 @@ from introsearch.execution.ray_runner import run_trials, start_ray
 from introsearch.results import record
 from introsearch.results.frames import read_frame
 from introsearch.results.result import StudyResult, choose_configurations, read_result
-from introsearch.results.statistics import summarise
 from introsearch.study.expand import Expansion, expand, ladder_order, report_trials, select_trials
 from introsearch.study.ladder import Ladder
 from introsearch.study.model import Resources, Study, Trial

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -20,7 +21,7 @@ def mlp(inputs: int, outputs: int, *, hidden_units: int) -> nn.Sequential:
     """ReLU network with four hidden layers: inputs - h - h - h - h - outputs."""
     widths = [inputs] + [hidden_units] * NUM_HIDDEN_LAYERS
     layers: list[nn.Module] = []
-    for i, o in zip(widths[:-1], widths[1:], strict=True):
+    for i, o in pairwise(widths):
         layers += [nn.Linear(i, o), nn.ReLU()]
     return nn.Sequential(*layers, nn.Linear(hidden_units, outputs))
 

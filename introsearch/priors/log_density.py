@@ -56,7 +56,7 @@ def mixture_log_prob(z: Tensor, coefficients: Tensor) -> Tensor:
 
 
 class _MixtureLogProb(torch.autograd.Function):
-    """The forward pass also forms d log p / dz (eq. 103) while a block's responsibilities are hot."""
+    """Forms d log p / dz (eq. 103) in the forward pass, while responsibilities are in cache."""
 
     generate_vmap_rule = True
 
@@ -82,7 +82,7 @@ class _MixtureLogProb(torch.autograd.Function):
         ctx.save_for_backward(z, coefficients, log_prob, slope)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, Tensor | None]:
         z, coefficients, log_prob, slope = ctx.saved_tensors
         need_z, need_coefficients = ctx.needs_input_grad

@@ -1,0 +1,1 @@
+"""From recorded runs to choices, tables and figures."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Action = Literal["keep", "stop", "wait"]
-Status = Literal["finished", "stopped", "diverged", "failed"]
+Status = str  # finished | stopped | diverged | failed
 _Key = tuple[bool, float, int]  # not finite, value to minimise, position in the order
 
 

@@ -221,19 +221,19 @@ def _field_types(cls: type[VAESettings]) -> dict[str, Any]:
 def _coerce(key: str, value: Any, annotation: Any) -> Any:
     """`value` as the annotated type: int -> float is fine, anything lossy is an error."""
     wrong = ConfigError(f"must be {_type_words(annotation)}, not {value!r}", key=key)
-    if annotation == bool:
+    if annotation is bool:
         if not isinstance(value, bool):
             raise wrong
         return value
     if annotation in (int, int | None):
-        if value is None and annotation != int:
+        if value is None and annotation is not int:
             return None
         if isinstance(value, float) and value.is_integer():
             return int(value)
         if isinstance(value, bool) or not isinstance(value, int):
             raise wrong
         return value
-    if annotation == float:
+    if annotation is float:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise wrong
         if not math.isfinite(value):

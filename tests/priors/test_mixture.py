@@ -174,7 +174,7 @@ def test_samples_follow_the_mixture_and_carry_gradients():
 
 
 def test_hand_over_keeps_the_vamp_prior_exactly():
-    """Weights are carried over as log w: log-densities agree before and after, learned weights too."""
+    """Weights are carried over as log w: log-densities agree, with learned weights too."""
     torch.manual_seed(0)
     encoder = MLPEncoder(2, 2, hidden_units=8).double()
     vamp = VampPrior(points(5, 2), encoder, learnable_contributions=True)

@@ -51,7 +51,7 @@ def introspective_step(trainer):
     # Encoder.
     q = encoder(x)
     z = draw(q, noise_z)
-    fake = decoder((parts.mu[chosen] + (0.5 * parts.logvar[chosen]).exp() * noise_s)).detach()
+    fake = decoder(parts.mu[chosen] + (0.5 * parts.logvar[chosen]).exp() * noise_s).detach()
     recon = decoder(z).detach()
     loss = scale * (
         s.beta_rec * rec(x, decoder(z)).mean()
