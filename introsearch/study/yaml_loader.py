@@ -29,11 +29,11 @@ _RESOLVERS = {
 }
 
 
-class _Loader(yaml.SafeLoader):  # type: ignore[misc]
+class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: ClassVar[dict[Any, Any]] = {}
 
 
-class _Dumper(yaml.SafeDumper):  # type: ignore[misc]
+class _Dumper(yaml.SafeDumper):
     yaml_implicit_resolvers: ClassVar[dict[Any, Any]] = {}
 
 

@@ -121,7 +121,7 @@ class Recorder:
             self._tag(state.run_id, again)
             return
         run = self._make_run(
-            f"{' + '.join(trial.configuration.groups)} seed {trial.seed} ({trial.configuration.id})",
+            f"{_label(trial.configuration)} seed {trial.seed}",
             level="seed",
             parent=self._configuration_run(trial.configuration),
             tags=_configuration_tags(trial.configuration)
@@ -213,7 +213,7 @@ class Recorder:
     def _configuration_run(self, configuration: Configuration) -> str:
         if configuration.id not in self.configuration_runs:
             run = self._make_run(
-                f"{' + '.join(configuration.groups)} ({configuration.id})",
+                _label(configuration),
                 level="configuration",
                 parent=self.study_run,
                 tags=_configuration_tags(configuration),
@@ -252,6 +252,11 @@ def _state(run: Run) -> TrialState:
         rungs={int(k): v for k, v in json.loads(tags.get(record.RUNGS, "{}")).items()},
         metrics=dict(run.data.metrics),
     )
+
+
+def _label(configuration: Configuration) -> str:
+    """How a configuration is called in the UI; nothing is ever read out of it."""
+    return f"{' + '.join(configuration.groups)} ({configuration.id})"
 
 
 def _configuration_tags(configuration: Configuration) -> dict[str, str]:
