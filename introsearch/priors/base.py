@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, Self
 
 import torch
 from torch import Generator, Tensor, nn
@@ -25,8 +26,33 @@ class Components(NamedTuple):
         return Components(self.mu.detach(), self.logvar.detach(), self.log_weights.detach())
 
 
+class PriorContext(NamedTuple):
+    """What a prior may start from.
+
+    Attributes:
+        latent_dim: L.
+        components: K.
+        learnable_contributions: whether mixture weights are trained.
+        data: [K, ...] data points.
+        encode: the encoder, from data to (mu, logvar).
+        generator: for initial values, on the device to be used.
+    """
+
+    latent_dim: int
+    components: int
+    learnable_contributions: bool
+    data: Tensor
+    encode: Callable[[Tensor], tuple[Tensor, Tensor]]
+    generator: Generator
+
+
 class Prior(nn.Module):
     """p(z) over L latent dimensions; all state is in parameters and buffers."""
+
+    @classmethod
+    def create(cls, context: PriorContext) -> Self:
+        """The prior at the start of training, on the generator's device."""
+        raise NotImplementedError
 
     def components(self) -> Components:
         """The Gaussians that make up the prior."""

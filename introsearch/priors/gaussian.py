@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import torch
 from torch import Generator, Tensor
 
-from introsearch.priors.base import Components, Prior
+from introsearch.priors.base import Components, Prior, PriorContext
 from introsearch.priors.log_density import LOG_2PI
 
 
@@ -16,6 +18,10 @@ class StandardGaussian(Prior):
         super().__init__()
         self.zero: Tensor
         self.register_buffer("zero", torch.zeros(1, latent_dim))
+
+    @classmethod
+    def create(cls, context: PriorContext) -> Self:
+        return cls(context.latent_dim).to(context.generator.device)
 
     def components(self) -> Components:
         return Components(self.zero, self.zero, self.zero[:, 0])

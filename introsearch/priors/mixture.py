@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import torch
 from torch import Tensor, nn
 
-from introsearch.priors.base import Components, MixturePrior
+from introsearch.priors.base import Components, MixturePrior, PriorContext
 from introsearch.priors.soft_clip import soft_clip
 
 
@@ -32,6 +34,17 @@ class MixtureOfGaussians(MixturePrior):
         self.register_buffer("clip_low", parts.logvar.amin(dim=0))
         self.register_buffer("clip_high", parts.logvar.amax(dim=0))
         self.is_clipping = False
+
+    @classmethod
+    def create(cls, context: PriorContext) -> Self:
+        """Unit variances around standard normal means, equally likely."""
+        g, shape = context.generator, (context.components, context.latent_dim)
+        mu = torch.randn(shape, generator=g, device=g.device)
+        log_weights = torch.full(shape[:1], 1 / context.components, device=g.device).log()
+        return cls(
+            Components(mu, torch.zeros_like(mu), log_weights),
+            learnable_contributions=context.learnable_contributions,
+        )
 
     @torch.no_grad()
     def start_clipping(self) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
-from introsearch.priors.base import Components, MixturePrior
+from introsearch.priors.base import Components, MixturePrior, PriorContext
 
 
 class VampPrior(MixturePrior):
@@ -37,6 +38,14 @@ class VampPrior(MixturePrior):
         )
         # In a tuple, so that nn.Module does not register the encoder as a child.
         self._encode = (encode,)
+
+    @classmethod
+    def create(cls, context: PriorContext) -> Self:
+        return cls(
+            context.data,
+            context.encode,
+            learnable_contributions=context.learnable_contributions,
+        )
 
     def components(self) -> Components:
         mu, logvar = self._encode[0](self.pseudo_inputs)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, get_type_hints
 
 from introsearch.errors import ConfigError, nearest_hint
-from introsearch.registry import DATASETS, TRAINERS, load
+from introsearch.registry import DATASETS, PRIORS, TRAINERS, load
 
 
 def _bounded(default: Any, *, low: float = -math.inf, above: float = -math.inf) -> Any:
@@ -49,7 +49,7 @@ class VAESettings:
     """
 
     dataset: str = _choice("8gaussians", legal=tuple(DATASETS))
-    prior: str = _choice("gaussian", legal=("gaussian", "mog", "vamp"))
+    prior: str = _choice("gaussian", legal=tuple(PRIORS))
     components: int | None = None
     learnable_contributions: bool = False
     beta_rec: float = _bounded(1.0, low=0.0)

@@ -15,11 +15,8 @@ from introsearch.losses.vae import squared_error, vae_loss
 from introsearch.metrics.elbo import negative_elbo, window_grid
 from introsearch.metrics.view import ModelView
 from introsearch.nets.mlp import MLPDecoder, MLPEncoder, Posterior
-from introsearch.priors.base import Components, Prior
-from introsearch.priors.gaussian import StandardGaussian
-from introsearch.priors.mixture import MixtureOfGaussians
-from introsearch.priors.vamp import VampPrior
-from introsearch.registry import DATASETS, METRICS, load
+from introsearch.priors.base import Prior, PriorContext
+from introsearch.registry import DATASETS, METRICS, PRIORS, load
 from introsearch.training.figure_data import Array, TrialFigure
 from introsearch.training.random_streams import make_stream, stream_seed
 from introsearch.training.settings import VAESettings
@@ -49,7 +46,7 @@ class VAE:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(stream_seed(seed, "init"))
             self._build_networks()
-        self.prior: Prior = self._initial_prior(settings.prior)
+        self.prior = self._initial_prior(settings.prior)
         self._make_optimisers()
 
     def _build_networks(self) -> None:
@@ -60,21 +57,17 @@ class VAE:
 
     def _initial_prior(self, kind: str) -> Prior:
         s = self.settings
-        components = s.components or 1
         stream = make_stream(self.seed, "prior", device=self.device)
-        if kind == "gaussian":
-            return StandardGaussian(s.latent_dim).to(self.device)
-        if kind == "vamp":
-            return VampPrior(
-                self.dataset.sample(components, stream),
-                self.encoder,
+        components = s.components or 1
+        return load(PRIORS[kind]).create(
+            PriorContext(
+                latent_dim=s.latent_dim,
+                components=components,
                 learnable_contributions=s.learnable_contributions,
+                data=self.dataset.sample(components, stream),
+                encode=self.encoder,
+                generator=stream,
             )
-        mu = torch.randn(components, s.latent_dim, generator=stream, device=self.device)
-        uniform = torch.full((components,), 1 / components, device=self.device)
-        return MixtureOfGaussians(
-            Components(mu, torch.zeros_like(mu), uniform.log()),
-            learnable_contributions=s.learnable_contributions,
         )
 
     def _make_optimisers(self) -> None:

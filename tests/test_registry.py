@@ -1,0 +1,79 @@
+"""Conformance: whatever is registered keeps its contract."""
+
+import copy
+import math
+
+import pytest
+import torch
+
+from introsearch.metrics import elbo
+from introsearch.nets.mlp import MLPEncoder
+from introsearch.priors.base import PriorContext
+from introsearch.registry import METRICS, PRIORS, TRAINERS, load
+from introsearch.training.settings import resolve_settings
+
+
+def prior(name, dtype=torch.float):
+    torch.manual_seed(0)
+    generator = torch.Generator().manual_seed(1)
+    context = PriorContext(
+        latent_dim=2,
+        components=1 if name == "gaussian" else 5,
+        learnable_contributions=name != "gaussian",
+        data=torch.randn(5, 2, generator=generator),
+        encode=MLPEncoder(2, 2, hidden_units=8),
+        generator=generator,
+    )
+    return load(PRIORS[name]).create(context)
+
+
+@pytest.mark.parametrize("name", PRIORS)
+class TestEveryPrior:
+    def test_density_has_any_leading_shape_and_integrates_to_one(self, name):
+        p = prior(name)
+        axis = torch.linspace(-8, 8, 400)
+        z = torch.stack(torch.meshgrid(axis, axis, indexing="ij"), dim=-1)
+        with torch.no_grad():
+            density = p.log_prob(z).exp()
+        assert density.shape == z.shape[:-1]
+        assert (density.sum() * (axis[1] - axis[0]) ** 2).item() == pytest.approx(1.0, abs=1e-3)
+
+    def test_samples_come_from_the_density(self, name):
+        """The mean log-density of samples is minus the entropy, which a grid gives as well."""
+        p = prior(name)
+        axis = torch.linspace(-8, 8, 400)
+        z = torch.stack(torch.meshgrid(axis, axis, indexing="ij"), dim=-1)
+        with torch.no_grad():
+            log_density = p.log_prob(z)
+            sampled = p.log_prob(p.sample(50_000, torch.Generator().manual_seed(0))).mean()
+        exact = (log_density.exp() * log_density).sum() * (axis[1] - axis[0]) ** 2
+        assert sampled.item() == pytest.approx(exact.item(), abs=0.02)
+
+    def test_state_dict_is_the_whole_state(self, name):
+        one, other = prior(name), prior(name)
+        with torch.no_grad():
+            for p in one.parameters():
+                p.add_(0.1)
+        other.load_state_dict(copy.deepcopy(one.state_dict()))
+        z = torch.randn(10, 2)
+        assert torch.equal(one.log_prob(z), other.log_prob(z))
+
+    def test_frozen_is_a_constant(self, name):
+        p, z = prior(name), torch.randn(10, 2, requires_grad=True)
+        p.log_prob(z, frozen=True).sum().backward()
+        assert z.grad is not None
+        assert all(q.grad is None for q in p.parameters())
+
+
+@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("kind", PRIORS)
+def test_every_metric_is_finite_repeatable_and_harmless(name, kind, monkeypatch):
+    monkeypatch.setattr(elbo, "NUM_GRID", 32)
+    settings = resolve_settings("vae", {"prior": kind, "hidden_units": 16, "batch_size": 32})
+    trainer = load(TRAINERS["vae"].trainer)(settings, seed=0)
+    trainer.advance(3)
+    before = copy.deepcopy(trainer.state_dict())
+    first, second = trainer.evaluate([name]), trainer.evaluate([name])
+    assert first == second
+    assert math.isfinite(first[name])
+    assert str(before) == str(trainer.state_dict())
