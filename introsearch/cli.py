@@ -125,8 +125,6 @@ def _run(options: argparse.Namespace) -> int:
     from introsearch.execution.study_runner import Interrupted, StudyRunner, locked
     from introsearch.tracking.store import open_store
 
-    if uri.startswith("sqlite:"):
-        runs_dir.mkdir(parents=True, exist_ok=True)
     client = open_store(uri)
     folder = runs_dir / study.name
     progress = Progress(_groups(study), metric=study.metric.name, goal=study.metric.goal)

@@ -98,7 +98,8 @@ class TrialTrainable(tune.Trainable):
     def _train_and_evaluate(self) -> Evaluation:
         start = time.perf_counter()
         metrics, status, reason = {}, RUNNING, ""
-        interval = min(self.order.evaluate_every, self.end - self.trainer.iteration)
+        every = self.order.evaluate_every  # may have changed since the trial began
+        interval = min(every - self.trainer.iteration % every, self.end - self.trainer.iteration)
         try:
             metrics = self._advance(interval)
             iteration = self.trainer.iteration
@@ -136,7 +137,9 @@ class TrialTrainable(tune.Trainable):
     def _draw(self) -> None:
         for name, figure in self.trainer.figures().items():
             title = f"{self.order.title}, iteration {self.trainer.iteration:,}"
-            path = figure_path(self.order.folder, self.order.name, name)
+            path = figure_path(
+                self.order.folder, self.order.name, name, iteration=self.trainer.iteration
+            )
             write_atomically(path, draw_trial(figure, title=title))
 
     def _save(self) -> None:

@@ -11,14 +11,15 @@ def checkpoint_path(folder: str | Path, trial: str) -> Path:
     return Path(folder) / "checkpoints" / f"{trial}.pt"
 
 
-def figure_path(folder: str | Path, trial: str, figure: str) -> Path:
-    """The latest version of one of a trial's figures."""
-    return Path(folder) / "figures" / trial / f"{figure}.png"
+def figure_path(folder: str | Path, trial: str, figure: str, *, iteration: int) -> Path:
+    """One of a trial's figures as it was at an iteration."""
+    return Path(folder) / "figures" / trial / f"{figure}_{iteration:07d}.png"
 
 
-def figure_paths(folder: str | Path, trial: str) -> list[Path]:
-    """All figures that a trial has."""
-    return sorted((Path(folder) / "figures" / trial).glob("*.png"))
+def figure_paths(folder: str | Path, trial: str, *, up_to: int) -> list[Path]:
+    """A trial's figures, without those drawn after an iteration."""
+    paths = (Path(folder) / "figures" / trial).glob("*.png")
+    return sorted(p for p in paths if int(p.stem.rpartition("_")[2]) <= up_to)
 
 
 def traceback_path(folder: str | Path, trial: str) -> Path:

@@ -59,6 +59,7 @@ class Conductor:
         self.open: dict[str, _OpenTrial] = {}
         self.ended: set[str] = set()
         self.abort_reason = ""
+        self._rungs = study.early_terminate.rungs if study.early_terminate else ()
         self._settled = record.SETTLED - ({record.STOPPED} if reopen_stopped else set())
         for trial in trials:
             self._recall(trial)
@@ -66,8 +67,12 @@ class Conductor:
     # -- what the runner asks and tells ---------------------------------------------------------
 
     def pending(self) -> list[Trial]:
-        """Trials that must still run."""
-        return [t for t in self.trials.values() if self.status(t.name) not in self._settled]
+        """Trials that must still run; one that crashed just now is left to the next `run`."""
+        return [
+            trial
+            for name, trial in self.trials.items()
+            if name not in self.ended and self.status(name) not in self._settled
+        ]
 
     def on_start(self, name: str) -> None:
         """A trial is about to run, for the first time or again."""
@@ -93,8 +98,11 @@ class Conductor:
         return name not in self.open
 
     def on_crash(self, name: str, traceback: str) -> None:
-        """A trial has crashed more often than it may be restarted."""
-        opened = self.open.setdefault(name, _OpenTrial(self.trials[name]))
+        """A trial has crashed more often than it may be restarted, or could not even start."""
+        self.on_start(name)
+        if name in self.ended:  # its outcome was certain before
+            return
+        opened = self.open[name]
         path = traceback_path(self.folder, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(traceback)
@@ -104,14 +112,15 @@ class Conductor:
             ladder.end(name, record.FAILED)
         self._settle()
         limit = self.study.budget.max_failed_trials
-        if limit is not None and self.counts()[record.FAILED] > limit:
+        failed = sum(self.status(ended) == record.FAILED for ended in self.ended)
+        if limit is not None and failed > limit:
             self.abort_reason = f"more than {limit} trials failed (budget.max_failed_trials)"
 
     def interrupt(self) -> None:
         """Record that the trials still open were interrupted; the next `run` continues them."""
         for name, opened in list(self.open.items()):
             self._log_confirmed(opened)
-            self.recorder.end(opened.trial, "interrupted")
+            self.recorder.end(opened.trial, record.INTERRUPTED)
             del self.open[name]
 
     # -- where things stand ---------------------------------------------------------------------
@@ -138,8 +147,10 @@ class Conductor:
         state = self.recorder.trials.get(trial.name)
         if state is None or state.status not in record.SETTLED:
             return
-        for ladder in self._ladders_of(trial):
-            for iteration, value in sorted(state.rungs.items()):
+        ladders = self._ladders_of(trial)
+        values = self.recorder.rung_values(trial, rungs=self._rungs) if ladders else {}
+        for ladder in ladders:
+            for iteration, value in sorted(values.items()):
                 ladder.report(trial.name, iteration, value)
             ladder.end(trial.name, state.status)
 
@@ -162,7 +173,7 @@ class Conductor:
             text = "; ".join(d.text for d in decisions)
             if decisions and all(d.action == "stop" for d in decisions):
                 self._end(opened, record.STOPPED, text)
-            elif opened.status != record.RUNNING and not _waits([d.action for d in decisions]):
+            elif opened.status != record.RUNNING and all(d.action != "wait" for d in decisions):
                 self._end(opened, opened.status, text)
 
     def _log_confirmed(self, opened: _OpenTrial) -> None:
@@ -171,14 +182,15 @@ class Conductor:
         certain = opened.evaluations
         if limits and len(known) == len(limits):
             certain = [e for e in certain if e.iteration <= max(known)]
-        rungs = self.study.early_terminate.rungs if self.study.early_terminate else ()
-        self.recorder.log(opened.trial, certain, rungs=rungs)
+        self.recorder.log(opened.trial, certain, rungs=self._rungs)
 
     def _end(self, opened: _OpenTrial, status: str, decision: str) -> None:
         name = opened.trial.name
-        artifacts = figure_paths(self.folder, name)
+        artifacts = figure_paths(self.folder, name, up_to=self.recorder.trials[name].iteration)
         if status == record.FAILED:
             artifacts = [*artifacts, traceback_path(self.folder, name)]
+        else:  # it may be there from an attempt before
+            traceback_path(self.folder, name).unlink(missing_ok=True)
         reason = "" if status == record.STOPPED else opened.reason
         self.recorder.end(
             opened.trial, status, reason=reason, decision=decision, artifacts=artifacts
@@ -187,8 +199,3 @@ class Conductor:
         self.ended.add(name)
         if opened.trial.stage == "select" and status in (record.FINISHED, record.DIVERGED):
             checkpoint_path(self.folder, name).unlink(missing_ok=True)
-
-
-def _waits(actions: Sequence[str]) -> bool:
-    """True if the outcome still hangs on other trials: some group waits, and none keeps."""
-    return "wait" in actions and "keep" not in actions

@@ -94,12 +94,12 @@ def run_trials(
             verbose=0,
         ),
     )
-    tuner.fit()
-    shutil.rmtree(scratch, ignore_errors=True)
-    if conductor.pending():
+    try:
+        tuner.fit()
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
         conductor.interrupt()
-        return bool(conductor.abort_reason)
-    return True
+    return not conductor.pending() or bool(conductor.abort_reason)
 
 
 def _orders(

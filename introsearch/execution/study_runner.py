@@ -62,8 +62,8 @@ class StudyRunner:
             self._select()
             chosen = self._choose()
             self._report({group: i for group, i in chosen.items() if i is not None})
-        except Interrupted:
-            self.recorder.end_study("interrupted")
+        except (Interrupted, KeyboardInterrupt):
+            self.recorder.end_study(record.INTERRUPTED)
             raise
         result = read_result(self.client, self.study)
         self._record_result(result)
@@ -219,9 +219,12 @@ def locked(folder: Path) -> Iterator[None]:
     """Hold a study's folder, so that no second `run` works on it. Released even by kill -9.
 
     Raises:
-        ConfigError: another `run` holds it.
+        ConfigError: another `run` holds it, or there cannot be such a folder.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot make the folder {folder}: {error}", key="--runs-dir") from error
     with (folder / "lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -13,7 +13,7 @@ NUM_DATA = 12_800
 NUM_GRID = 1_024
 NUM_DRAWS = 100
 LOWEST_LOGVAR = -80.0
-BLOCK = 8_192
+BLOCK = 2_048
 
 
 def gnelbo_e7(view: ModelView, generator: Generator) -> float:

@@ -51,8 +51,11 @@ def mixture_log_prob(z: Tensor, coefficients: Tensor) -> Tensor:
     Returns:
         [N] log-densities.
     """
-    log_prob: Tensor = _MixtureLogProb.apply(z, coefficients)[0]
-    return log_prob
+    if torch.is_grad_enabled():
+        log_prob: Tensor = _MixtureLogProb.apply(z, coefficients)[0]
+        return log_prob
+    blocks = z.split(_block_rows(z, coefficients))
+    return torch.cat([_block_log_prob(block, coefficients)[0] for block in blocks])
 
 
 class _MixtureLogProb(torch.autograd.Function):
@@ -64,12 +67,9 @@ class _MixtureLogProb(torch.autograd.Function):
     def forward(z: Tensor, coefficients: Tensor) -> tuple[Tensor, Tensor]:
         log_probs, slopes = [], []
         for block in z.split(_block_rows(z, coefficients)):
-            logits = _features(block) @ coefficients
-            largest = logits.amax(dim=1, keepdim=True)
-            weights = _exp(logits.sub_(largest))
-            total = weights.sum(dim=1, keepdim=True)
+            log_prob, weights, total = _block_log_prob(block, coefficients)
             slopes.append(_slope(block, weights, coefficients) / total)
-            log_probs.append((largest + total.log()).squeeze(1))
+            log_probs.append(log_prob)
         return torch.cat(log_probs), torch.cat(slopes)
 
     @staticmethod
@@ -105,6 +105,15 @@ def _block_rows(z: Tensor, coefficients: Tensor) -> int:
 
 def _features(z: Tensor) -> Tensor:
     return torch.cat([torch.ones_like(z[:, :1]), z, z.square()], dim=1)
+
+
+def _block_log_prob(z: Tensor, coefficients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Log-densities [N]; and weights [N, K], total [N, 1] whose ratio is responsibilities."""
+    logits = _features(z) @ coefficients
+    largest = logits.amax(dim=1, keepdim=True)
+    weights = _exp(logits.sub_(largest))
+    total = weights.sum(dim=1, keepdim=True)
+    return (largest + total.log()).squeeze(1), weights, total
 
 
 def _exp(x: Tensor) -> Tensor:

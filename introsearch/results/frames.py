@@ -40,7 +40,11 @@ def find_experiment(client: MlflowClient, name: str) -> str:
         ConfigError: the store has no such study; says which it has.
     """
     experiment = client.get_experiment_by_name(name)
-    if experiment is None:
+    if (
+        experiment is None
+        or experiment.lifecycle_stage == "deleted"
+        or not any(runs_of(client, experiment.experiment_id, level="study"))
+    ):
         names = [e.name for e in client.search_experiments() if e.name != "Default"]
         raise ConfigError(
             f"the store has no study {name!r}",

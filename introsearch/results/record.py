@@ -11,6 +11,7 @@ FINISHED: Final = "finished"  # trained to the end
 STOPPED: Final = "stopped"  # by early termination
 DIVERGED: Final = "diverged"  # a loss or metric was not finite
 FAILED: Final = "failed"  # crashed, and its restarts too
+INTERRUPTED: Final = "interrupted"  # not ended; the next run of the study continues it
 ENDED: Final = frozenset({FINISHED, STOPPED, DIVERGED, FAILED})
 SETTLED: Final = ENDED - {FAILED}  # a crash is worth another attempt when the study runs again
 
@@ -20,7 +21,7 @@ CONFIG_ID = "introsearch.config_id"
 SEED = "introsearch.seed"
 STATUS = "introsearch.status"
 REASON = "introsearch.reason"
-RUNGS = "introsearch.rungs"  # JSON: iteration -> metric
+RUNGS = "introsearch.rungs"  # JSON: metric name -> iteration -> value
 DECISION = "introsearch.decision"
 TRAINER = "introsearch.trainer"
 SETTINGS = "introsearch.settings"  # JSON

@@ -20,7 +20,9 @@ SUMMARY_COLUMNS = (
 
 # Which run speaks for a seed that was tried more than once: a crash or an interruption says
 # nothing about the configuration, so any later outcome replaces it.
-_PRECEDENCE = {"finished": 0, "diverged": 0, "failed": 1, "stopped": 2, "running": 3}
+_PRECEDENCE = {
+    "finished": 0, "diverged": 0, "failed": 1, "stopped": 2, "interrupted": 3, "running": 3,
+}  # fmt: skip
 _SIGNS = {"minimize": 1.0, "maximize": -1.0}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -25,21 +26,39 @@ def check_uri(uri: str, *, folder_will_exist: Path) -> None:
     Raises:
         ConfigError: with the legal forms.
     """
-    scheme = urlparse(uri).scheme.partition("+")[0]
-    if scheme not in LEGAL_SCHEMES:
+    parts = urlparse(uri)
+    scheme = parts.scheme.partition("+")[0]
+    place = parts.path if scheme == "sqlite" else parts.netloc
+    if scheme not in LEGAL_SCHEMES or place.strip("/") in ("", ":memory:"):
         raise ConfigError(
             f"{uri!r} is no address of an MLflow store",
             key="--tracking-uri",
             hint="legal: sqlite:////absolute/path/mlflow.db, postgresql://..., http://host:port",
         )
     if scheme == "sqlite":
-        folder = sqlite_path(uri).parent
-        if not folder.is_dir() and folder.resolve() != folder_will_exist.resolve():
-            raise ConfigError(
-                f"there is no folder {folder} for the store",
-                key="--tracking-uri",
-                hint="make the folder first, or give another path",
-            )
+        _check_file(sqlite_path(uri), folder_will_exist)
+
+
+def _check_file(path: Path, folder_will_exist: Path) -> None:
+    """MLflow itself would try for minutes to open what is no database."""
+    folder = path.parent
+    problem = hint = ""
+    if not folder.is_dir() and folder.resolve() != folder_will_exist.resolve():
+        problem = f"there is no folder {folder} for the store"
+        hint = "make the folder first, or give another path"
+    elif folder.exists() and not folder.is_dir():
+        problem, hint = f"{folder} is a file, not a folder", "give another folder"
+    elif path.exists() and not (path.is_file() and _is_database(path)):
+        problem, hint = f"{path} is no SQLite database", "give another path"
+    elif folder.exists() and not path.exists() and not os.access(folder, os.W_OK):
+        problem, hint = f"{folder} cannot be written to", "give another path"
+    if problem:
+        raise ConfigError(problem, key="--tracking-uri", hint=hint)
+
+
+def _is_database(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(16) in (b"", b"SQLite format 3\0")
 
 
 def sqlite_path(uri: str) -> Path:

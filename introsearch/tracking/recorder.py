@@ -19,12 +19,14 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 
+from introsearch.errors import ConfigError
 from introsearch.results import record
 from introsearch.results.frames import runs_of
 from introsearch.results.record import Evaluation
 from introsearch.study.model import Configuration, Study, Trial, trial_name
 
 PARENT = "mlflow.parentRunId"
+EVALUATIONS_PER_BATCH = 20  # MLflow splits batches of more than 1,000 metrics
 MLFLOW_STATUS = {
     record.FINISHED: "FINISHED",
     record.STOPPED: "FINISHED",
@@ -67,12 +69,12 @@ class Recorder:
         self.experiment_id = self._find_or_make_experiment(folder)
         self.study_run = self._find_or_make_study_run()
         self.configuration_runs = {
-            run.data.tags[record.CONFIG_ID]: run.info.run_id
+            run.data.tags[record.CONFIG_ID]: run
             for run in runs_of(client, self.experiment_id, level="configuration")
         }
         self.trials = {
             trial_name(run.data.tags[record.CONFIG_ID], int(run.data.tags[record.SEED])): _state(
-                run
+                run, metric=study.metric.name
             )
             for run in runs_of(client, self.experiment_id, level="seed")
         }
@@ -81,6 +83,12 @@ class Recorder:
 
     def _find_or_make_experiment(self, folder: Path) -> str:
         found = self.client.get_experiment_by_name(self.study.name)
+        if found is not None and found.lifecycle_stage == "deleted":
+            raise ConfigError(
+                f"the study {self.study.name!r} was deleted from the store",
+                hint=f"run it under another --name, or bring it back: "
+                f"mlflow experiments restore --experiment-id {found.experiment_id}",
+            )
         if found is not None:
             return str(found.experiment_id)
         local = self.client.tracking_uri.startswith("sqlite:")
@@ -117,13 +125,15 @@ class Recorder:
             state = self.trials[trial.name]
             state.status = record.RUNNING
             self.client.update_run(state.run_id, status="RUNNING")
+            # Once more, in case that an earlier driver was killed between making and describing.
+            self._log_params(state.run_id, trial.configuration, seed=trial.seed)
             again = {record.STATUS: record.RUNNING, record.REASON: "", record.DECISION: ""}
             self._tag(state.run_id, again)
             return
         run = self._make_run(
             f"{_label(trial.configuration)} seed {trial.seed}",
             level="seed",
-            parent=self._configuration_run(trial.configuration),
+            parent=self._configuration_run(trial.configuration).info.run_id,
             tags=_configuration_tags(trial.configuration)
             | {
                 record.SEED: str(trial.seed),
@@ -132,34 +142,53 @@ class Recorder:
             }
             | provenance(),
         )
-        self._log_params(run, trial.configuration, seed=trial.seed)
-        self.trials[trial.name] = TrialState(run)
+        self._log_params(run.info.run_id, trial.configuration, seed=trial.seed)
+        self.trials[trial.name] = TrialState(run.info.run_id)
 
     def log(self, trial: Trial, evaluations: Sequence[Evaluation], *, rungs: Sequence[int]) -> None:
-        """Write those evaluations that are not recorded yet, in one batch."""
+        """Write those evaluations that are not recorded yet, few at a time.
+
+        A batch's tags, which say how far the record goes, are written after its metrics, and a
+        metric point that is there already is not written twice: a kill at any moment does no harm.
+        """
         state = self.trials[trial.name]
         new = [e for e in evaluations if e.iteration > state.iteration]
-        if not new:
-            return
+        for start in range(0, len(new), EVALUATIONS_PER_BATCH):
+            self._log_batch(state, new[start : start + EVALUATIONS_PER_BATCH], rungs)
+
+    def _log_batch(
+        self, state: TrialState, evaluations: Sequence[Evaluation], rungs: Sequence[int]
+    ) -> None:
         metric = self.study.metric.name
-        for e in new:
+        for e in evaluations:
             if e.iteration in rungs and metric in e.metrics:
                 state.rungs[e.iteration] = e.metrics[metric]
             state.metrics |= e.metrics
-        state.iteration = new[-1].iteration
+        state.iteration = evaluations[-1].iteration
         tags = {
             record.ITERATION: str(state.iteration),
-            record.RUNGS: json.dumps(state.rungs),
+            record.RUNGS: json.dumps({metric: state.rungs}),
         }
         self.client.log_batch(
             state.run_id,
             metrics=[
                 Metric(key, value, e.timestamp_ms, e.iteration)
-                for e in new
+                for e in evaluations
                 for key, value in {**e.metrics, "seconds": e.seconds}.items()
             ],
             tags=[RunTag(k, v) for k, v in tags.items()],
         )
+
+    def rung_values(self, trial: Trial, *, rungs: Sequence[int]) -> Mapping[int, float]:
+        """The study's metric at each rung that a recorded trial has reached.
+
+        A study file's metric or rungs may have changed since the trial was recorded.
+        """
+        state = self.trials[trial.name]
+        if any(rung <= state.iteration and rung not in state.rungs for rung in rungs):
+            history = self.client.get_metric_history(state.run_id, self.study.metric.name)
+            state.rungs |= {point.step: point.value for point in history if point.step in rungs}
+        return {rung: value for rung, value in state.rungs.items() if rung in rungs}
 
     def end(
         self,
@@ -197,38 +226,38 @@ class Recorder:
             statistics: by metric name, e.g. ``hist_kl.mean``; NaN is left out.
             chosen_in: labels of groups.
         """
-        run_id = self._configuration_run(configuration)
+        run = self._configuration_run(configuration)
+        finite = {key: value for key, value in statistics.items() if math.isfinite(value)}
+        chosen = ", ".join(chosen_in)
+        if run.data.metrics == finite and run.data.tags.get(record.CHOSEN) == chosen:
+            return
         now = time.time_ns() // 1_000_000
         self.client.log_batch(
-            run_id,
-            metrics=[
-                Metric(key, value, now, 0)
-                for key, value in statistics.items()
-                if math.isfinite(value)
-            ],
-            tags=[RunTag(record.CHOSEN, ", ".join(chosen_in))],
+            run.info.run_id,
+            metrics=[Metric(key, value, now, 0) for key, value in finite.items()],
+            tags=[RunTag(record.CHOSEN, chosen)],
         )
-        self.client.set_terminated(run_id, "FINISHED")
+        self.client.set_terminated(run.info.run_id, "FINISHED")
 
-    def _configuration_run(self, configuration: Configuration) -> str:
-        if configuration.id not in self.configuration_runs:
-            run = self._make_run(
-                _label(configuration),
+    def _configuration_run(self, configuration: Configuration) -> Run:
+        known = self.configuration_runs.get(configuration.id)
+        if known is None or not known.data.params:
+            known = known or self._make_run(
+                f"{' + '.join(configuration.groups)} ({configuration.id})",
                 level="configuration",
                 parent=self.study_run,
                 tags=_configuration_tags(configuration),
             )
-            self._log_params(run, configuration)
-            self.configuration_runs[configuration.id] = run
+            self._log_params(known.info.run_id, configuration)
+            self.configuration_runs[configuration.id] = self.client.get_run(known.info.run_id)
         return self.configuration_runs[configuration.id]
 
-    def _make_run(self, name: str, *, level: str, parent: str, tags: Mapping[str, str]) -> str:
-        run = self.client.create_run(
+    def _make_run(self, name: str, *, level: str, parent: str, tags: Mapping[str, str]) -> Run:
+        return self.client.create_run(
             self.experiment_id,
             run_name=name,
             tags={record.LEVEL: level, PARENT: parent, **tags},
         )
-        return str(run.info.run_id)
 
     def _log_params(self, run_id: str, configuration: Configuration, **more: Any) -> None:
         values = {
@@ -243,13 +272,16 @@ class Recorder:
         self.client.log_batch(run_id, tags=[RunTag(k, v) for k, v in tags.items()])
 
 
-def _state(run: Run) -> TrialState:
+def _state(run: Run, *, metric: str) -> TrialState:
     tags = run.data.tags
+    status = tags[record.STATUS]
+    rungs = json.loads(tags.get(record.RUNGS, "{}")).get(metric, {})
     return TrialState(
         run_id=run.info.run_id,
-        status=tags[record.STATUS],
+        # Only one driver at a time works on a study: what seems to run was killed.
+        status=record.INTERRUPTED if status == record.RUNNING else status,
         iteration=int(tags.get(record.ITERATION, -1)),
-        rungs={int(k): v for k, v in json.loads(tags.get(record.RUNGS, "{}")).items()},
+        rungs={int(k): v for k, v in rungs.items()},
         metrics=dict(run.data.metrics),
     )
 
@@ -292,6 +324,6 @@ def _git_commit() -> str:
             text=True,
             timeout=10,
         )
-    except OSError:
+    except (OSError, subprocess.SubprocessError):
         return ""
     return answer.stdout.strip() if answer.returncode == 0 else ""

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
 
 from introsearch.errors import ConfigError
+from introsearch.tracking.address import sqlite_path
 
-ENVIRONMENT = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-}
+# Whether a server answers should be known in seconds. Later, MLflow's own patience (minutes) is
+# right: a study should survive a server that is restarted.
+PROBE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
 
 
 def open_store(uri: str) -> MlflowClient:
-    """A client whose store was reached; a missing SQLite file is created.
+    """A client whose store was reached; a missing SQLite file and its folder are created.
 
     Args:
         uri: a legal address (`tracking.address.check_uri`).
@@ -26,17 +30,53 @@ def open_store(uri: str) -> MlflowClient:
     Raises:
         ConfigError: nothing answers there.
     """
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     for logger in ("alembic", "mlflow"):
         logging.getLogger(logger).setLevel(logging.WARNING)
     try:
-        client = MlflowClient(tracking_uri=uri)
-        client.search_experiments(max_results=1)
-    except MlflowException as error:
+        with _alone(uri), _environment(PROBE):
+            client = MlflowClient(tracking_uri=uri)
+            client.search_experiments(max_results=1)
+    except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
         raise ConfigError(
-            f"the MLflow store {uri} does not answer: {str(error).splitlines()[0][:200]}",
+            f"the MLflow store {uri} does not answer: {str(error).partition(chr(10))[0][:200]}",
             key="--tracking-uri",
             hint="start the server, or leave --tracking-uri out to use a local SQLite file",
         ) from error
     return client
+
+
+@contextmanager
+def _alone(uri: str) -> Iterator[None]:
+    """Keep others from opening the same SQLite store: two that create it at once break it."""
+    if not uri.startswith("sqlite:"):
+        yield
+        return
+    folder = sqlite_path(uri).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with _opened(folder) as descriptor:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

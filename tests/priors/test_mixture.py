@@ -80,6 +80,13 @@ def test_blocks_do_not_change_values_or_gradients(monkeypatch):
         torch.testing.assert_close(a, b)
 
 
+def test_log_prob_without_gradients_is_the_same():
+    prior, z = learnable(parts()), points()
+    with torch.no_grad():
+        value = prior.log_prob(z)
+    assert torch.equal(value, prior.log_prob(z))
+
+
 def test_slope_is_the_responsibility_weighted_sum_of_component_slopes():
     """Eq. 103."""
     c, z = parts(), points().requires_grad_()

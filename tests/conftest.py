@@ -1,0 +1,49 @@
+"""A real MLflow store on SQLite, made once per session and copied, since making one takes 2 s."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+# Warnings are errors here, but these are about the insides of MLflow.
+OF_MLFLOW = (
+    r"ignore:The ``noload`` loader strategy",  # a deprecated option of SQLAlchemy
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for line in OF_MLFLOW:
+        config.addinivalue_line("filterwarnings", line)
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from introsearch.tracking.store import open_store
+
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    close(open_store(f"sqlite:///{path}"))
+    return path
+
+
+@pytest.fixture
+def client(empty_database: Path, tmp_path: Path) -> Iterator[MlflowClient]:
+    """Of an empty store in `tmp_path`."""
+    from introsearch.tracking.store import open_store
+
+    path = tmp_path / "mlflow.db"
+    shutil.copy(empty_database, path)
+    opened = open_store(f"sqlite:///{path}")
+    yield opened
+    close(opened)
+
+
+def close(client: MlflowClient) -> None:
+    """MLflow leaves its connections to the garbage collector, which warns."""
+    client._tracking_client.store.engine.dispose()
