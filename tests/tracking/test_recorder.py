@@ -202,7 +202,7 @@ class Killed(Exception):
     pass
 
 
-@pytest.mark.parametrize("call", range(8))
+@pytest.mark.parametrize("call", range(9))
 def test_a_kill_between_any_two_writes_does_no_harm(
     client: MlflowClient,
     study: Study,
@@ -226,7 +226,9 @@ def test_a_kill_between_any_two_writes_does_no_harm(
     with monkeypatch.context() as patch:
         for name in ("create_run", "log_batch", "set_terminated"):
 
-            def counted(*args: object, _real: object = getattr(client, name), **kw: object) -> object:
+            def counted(
+                *args: object, _real: object = getattr(client, name), **kw: object
+            ) -> object:
                 nonlocal calls
                 if calls == call:
                     raise Killed
@@ -312,7 +314,15 @@ def test_summarise_writes_what_is_finite_and_only_what_is_new(
 
 @pytest.mark.parametrize(
     "uri",
-    ["mlruns", "file:///tmp/mlruns", "ftp://host", "", "sqlite://", "sqlite:///:memory:", "http://"],
+    [
+        "mlruns",
+        "file:///tmp/mlruns",
+        "ftp://host",
+        "",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "http://",
+    ],
 )
 def test_what_is_no_address_is_refused(uri: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no address of an MLflow store") as caught:
