@@ -113,12 +113,13 @@ def _plan(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     study = _load(options)
 
-    from introsearch.execution.environment import prepare_environment
+    from introsearch.execution.environment import check_resources, prepare_environment
     from introsearch.tracking.address import check_uri, default_uri
 
     runs_dir: Path = options.runs_dir
     uri = options.tracking_uri or default_uri(runs_dir)
     check_uri(uri, folder_will_exist=runs_dir)
+    check_resources(study.resources)
     prepare_environment()
 
     from introsearch.execution.progress import Progress

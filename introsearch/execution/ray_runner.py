@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ from ray import tune
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from introsearch.errors import ConfigError
 from introsearch.execution.conductor import Conductor
+from introsearch.execution.environment import local_cpus
 from introsearch.execution.progress import Progress
 from introsearch.registry import METRICS
 from introsearch.results.record import Evaluation
@@ -23,32 +23,22 @@ from introsearch.study.model import Resources, Study, Trial
 from introsearch.trainables import TrialOrder, TrialTrainable
 
 
-def start_ray(resources: Resources, *, notify: Any = print) -> Resources:
+def start_ray(resources: Resources, *, notify: Callable[[str], None]) -> Resources:
     """Start a private Ray on this machine.
 
     Returns:
         What a trial really gets: without a GPU here, trials train on the CPU.
-
-    Raises:
-        ConfigError: one trial needs more than the machine has.
     """
     ray.init(
         address="local",
+        num_cpus=local_cpus(),
         include_dashboard=False,
         log_to_driver=False,
         logging_level=logging.ERROR,
-        configure_logging=True,
     )
     for name in ("ray", "ray.tune"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    have = ray.cluster_resources()
-    if resources.cpus > have.get("CPU", 0):
-        raise ConfigError(
-            f"a trial wants {resources.cpus:g} CPUs and this machine has {have.get('CPU', 0):g}",
-            key="resources.cpus",
-            hint="lower it, in the file or with --set resources.cpus=1",
-        )
-    if resources.gpus and not have.get("GPU"):
+    if resources.gpus and not ray.cluster_resources().get("GPU"):
         notify("No GPU here: trials train on the CPU.")
         return Resources(cpus=resources.cpus, gpus=0.0)
     return resources
