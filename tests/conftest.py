@@ -35,13 +35,24 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def client(empty_database: Path, tmp_path: Path) -> Iterator[MlflowClient]:
     """Of an empty store in `tmp_path`."""
-    from introsearch.tracking.store import open_store
-
     path = tmp_path / "mlflow.db"
     shutil.copy(empty_database, path)
-    opened = open_store(f"sqlite:///{path}")
+    opened = open_quickly(path)
     yield opened
     close(opened)
+
+
+def open_quickly(path: Path) -> MlflowClient:
+    """A client of an existing SQLite store that does not wait for the disk."""
+    from sqlalchemy import event
+
+    from introsearch.tracking.store import open_store
+
+    client = open_store(f"sqlite:///{path}")
+    engine = client._tracking_client.store.engine
+    engine.dispose()
+    event.listen(engine, "connect", lambda c, _: c.execute("PRAGMA synchronous=OFF"))
+    return client
 
 
 def close(client: MlflowClient) -> None:

@@ -1,0 +1,443 @@
+"""The conductor with a real record, and simulated trials in every order and with every mishap."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+
+from introsearch.execution.conductor import Conductor
+from introsearch.results import record
+from introsearch.results.frames import runs_of
+from introsearch.results.record import Evaluation
+from introsearch.study.expand import expand, ladder_order, select_trials
+from introsearch.study.ladder import Ladder
+from introsearch.study.loader import load_study
+from introsearch.study.model import Study, Trial, trial_name
+from introsearch.tracking.recorder import Recorder
+from introsearch.trial_files import checkpoint_path, figure_path, write_atomically
+from tests.conftest import close, open_quickly
+
+METRIC = "hist_kl_paper"
+EVERY, END, RUNGS = 100, 500, (200, 400)
+STUDY = """\
+name: conducted
+trainer: sintrovae
+method: grid
+metric: {name: hist_kl_paper}
+groups: [variant]
+seeds: {select: [0], report: [1]}
+parameters:
+  dataset: rings
+  iterations: 500
+  warmup_iterations: 100
+  lr_milestones: []
+variants:
+  low: {beta_neg: {values: [1, 2, 3, 4]}}
+  high: {beta_neg: {values: [3, 4, 5, 6]}}
+  mog: {prior: mog, components: 3, beta_neg: {values: [1, 2]}}
+early_terminate: {type: asha, min_iter: 200, max_iter: 500, eta: 2}
+evaluate_every: 100
+budget: {max_failed_trials: 1}
+"""
+Record = dict[str, Any]
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    path = tmp_path / "study.yaml"
+    path.write_text(STUDY)
+    return load_study(path)
+
+
+class Curves:
+    """What each trial measures, as if trained; diverging trials say so after some iteration."""
+
+    def __init__(self, salt: int, diverging: Mapping[str, int] | None = None) -> None:
+        self.salt = salt
+        self.diverging = dict(diverging or {})
+        self.best = ""
+
+    def evaluations(self, name: str) -> list[Evaluation]:
+        evaluations = []
+        for iteration in range(EVERY, END + 1, EVERY):
+            if iteration > self.diverging.get(name, END):
+                bad = self.diverging[name] + 7
+                evaluations.append(self._evaluation(name, bad, record.DIVERGED))
+                break
+            status = record.FINISHED if iteration == END else record.RUNNING
+            evaluations.append(self._evaluation(name, iteration, status))
+        return evaluations
+
+    def value(self, name: str, iteration: int) -> float:
+        if name == self.best:
+            return 0.0
+        text = f"{self.salt}/{name}/{iteration}"
+        return int(hashlib.sha256(text.encode()).hexdigest()[:6], 16) / 16**6
+
+    def _evaluation(self, name: str, iteration: int, status: str) -> Evaluation:
+        diverged = status == record.DIVERGED
+        value = self.value(name, iteration)
+        return Evaluation(
+            iteration=iteration,
+            status=status,
+            metrics={} if diverged else {METRIC: value, "loss/kl": 2 * value},
+            timestamp_ms=1_000 + iteration,
+            seconds=iteration / 100,
+            reason="loss is not finite" if diverged else "",
+        )
+
+
+class Killed(Exception):
+    """The driver dies here."""
+
+
+class Site:
+    """A study's folder and store, and a runner of simulated trials in place of Ray Tune."""
+
+    def __init__(self, study: Study, client: MlflowClient, folder: Path, curves: Curves) -> None:
+        self.study = study
+        self.client = client
+        self.folder = folder
+        self.curves = curves
+        self.conductor = self.open()
+
+    def open(self, **options: Any) -> Conductor:
+        """As a new driver would: all that it knows is in the store."""
+        expansion = expand(self.study)
+        ladders = {
+            group: Ladder(ladder_order(self.study, expansion, group), RUNGS, eta=2)
+            for group in expansion.groups
+        }
+        arguments: dict[str, Any] = {
+            "trials": select_trials(self.study, expansion),
+            "ladders": ladders,
+            "folder": self.folder,
+        }
+        self.recorder = Recorder(self.client, self.study, folder=self.folder)
+        self.conductor = Conductor(self.study, self.recorder, **arguments | options)
+        return self.conductor
+
+    def run(self, *, seed: int = 0, at_once: int = 3, kill_after: int | None = None) -> None:
+        """Deliver all reports in a random order, at most `at_once` trials running at a time."""
+        rng, conductor, delivered = random.Random(seed), self.conductor, 0
+        waiting = [trial.name for trial in conductor.pending()]
+        running: dict[str, Iterator[Evaluation]] = {}
+        while waiting or running:
+            while waiting and len(running) < at_once:
+                name = waiting.pop(0)
+                conductor.on_start(name)
+                running[name] = iter(self.curves.evaluations(name))
+            if delivered == kill_after:
+                raise Killed
+            name = rng.choice(sorted(running))
+            evaluation = next(running[name])
+            self._leave_files(name, evaluation)
+            delivered += 1
+            stop = conductor.on_evaluation(name, evaluation)
+            if stop or evaluation.status != record.RUNNING:
+                del running[name]
+
+    def _leave_files(self, name: str, evaluation: Evaluation) -> None:
+        write_atomically(checkpoint_path(self.folder, name), b"state")
+        if evaluation.iteration in (*RUNGS, END):
+            path = figure_path(self.folder, name, "model", iteration=evaluation.iteration)
+            write_atomically(path, str(evaluation.iteration).encode())
+
+    def record(self) -> dict[str, Record]:
+        """Everything that is recorded of each trial, but when it was."""
+        runs = runs_of(self.client, self.recorder.experiment_id, level="seed")
+        entries = [
+            (trial_name(r.data.tags[record.CONFIG_ID], int(r.data.tags[record.SEED])), r)
+            for r in runs
+        ]
+        assert len(dict(entries)) == len(entries), "two runs of the same trial"
+        words = (record.STATUS, record.REASON, record.DECISION, record.ITERATION, record.RUNGS)
+        return {
+            name: {word: run.data.tags.get(word) for word in words}
+            | {"mlflow": run.info.status, "artifacts": self._artifacts(run.info.run_id)}
+            | {key: self._points(run.info.run_id, key) for key in (METRIC, "loss/kl", "seconds")}
+            for name, run in sorted(entries)
+        }
+
+    def _points(self, run_id: str, key: str) -> list[tuple[int, float, int]]:
+        history = self.client.get_metric_history(run_id, key)
+        return sorted((point.step, point.value, point.timestamp) for point in history)
+
+    def _artifacts(self, run_id: str) -> list[str]:
+        return sorted(artifact.path for artifact in self.client.list_artifacts(run_id))
+
+
+MakeSite = Callable[..., Site]
+
+
+@pytest.fixture
+def make_site(study: Study, empty_database: Path, tmp_path: Path) -> Iterator[MakeSite]:
+    """Sites with a store each, in folders of their own."""
+    clients: list[MlflowClient] = []
+
+    def make(curves: Curves, *, study: Study = study) -> Site:
+        folder = tmp_path / f"site_{len(clients)}"
+        folder.mkdir()
+        shutil.copy(empty_database, folder / "mlflow.db")
+        clients.append(open_quickly(folder / "mlflow.db"))
+        return Site(study, clients[-1], folder, curves)
+
+    yield make
+    for client in clients:
+        close(client)
+
+
+def names(study: Study, group: str) -> tuple[str, ...]:
+    return ladder_order(study, expand(study), group)
+
+
+def statuses(site: Site) -> dict[str, str]:
+    return {name: entry[record.STATUS] for name, entry in site.record().items()}
+
+
+def some_diverging(study: Study) -> dict[str, int]:
+    """One before the first rung, one between rungs, one at the end; in several groups."""
+    return {
+        names(study, "low")[0]: 100,
+        names(study, "high")[1]: 200,
+        names(study, "mog")[0]: 400,
+    }
+
+
+# -- the record does not depend on the order ------------------------------------------------------
+
+
+def test_any_order_of_reports_gives_the_same_record(study: Study, make_site: MakeSite) -> None:
+    curves = Curves(1, some_diverging(study))
+    records = []
+    for seed, at_once in enumerate((1, 2, 4, 100)):
+        site = make_site(curves)
+        site.run(seed=seed, at_once=at_once)
+        assert not site.conductor.pending()
+        assert not site.conductor.open
+        records.append(site.record())
+    assert {record.STOPPED, record.FINISHED, record.DIVERGED} == set(statuses(site).values())
+    for other in records[1:]:
+        assert other == records[0]
+
+
+def test_the_record_is_what_the_ladders_say(study: Study, make_site: MakeSite) -> None:
+    """Against full curves: stopped trials end at their rung, kept ones at their end."""
+    site = make_site(Curves(3))
+    site.run(seed=5, at_once=100)
+    for name, entry in site.record().items():
+        trial = site.conductor.trials[name]
+        ladders = [site.conductor.ladders[g] for g in trial.configuration.groups]
+        decisions = [ladder.decision(name) for ladder in ladders]
+        stopped = all(d.action == "stop" for d in decisions)
+        assert entry[record.STATUS] == (record.STOPPED if stopped else record.FINISHED)
+        end = max(d.iteration or 0 for d in decisions) if stopped else END
+        assert entry[record.ITERATION] == str(end)
+        assert [p[0] for p in entry[METRIC]] == list(range(EVERY, end + 1, EVERY))
+        assert entry[record.DECISION] == "; ".join(d.text for d in decisions)
+        assert "waits" not in entry[record.DECISION]
+        expected = {str(r): site.curves.value(name, r) for r in RUNGS if r <= end}
+        assert json.loads(entry[record.RUNGS]) == {METRIC: expected}
+        drawn = [i for i in (*RUNGS, END) if i <= end]
+        assert entry["artifacts"] == [f"model_{i:07d}.png" for i in drawn]
+
+
+# -- kills ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kill_after", [1, 13, 25])
+def test_a_killed_driver_is_continued_to_the_same_record(
+    study: Study, make_site: MakeSite, kill_after: int
+) -> None:
+    curves = Curves(4, some_diverging(study))
+    whole, killed = make_site(curves), make_site(curves)
+    whole.run(seed=1)
+    for seed, moment in enumerate((kill_after, 2)):
+        killed.open()
+        with pytest.raises(Killed):
+            killed.run(seed=seed, at_once=4, kill_after=moment)
+    killed.open()
+    killed.run(seed=9)
+    assert killed.record() == whole.record()
+
+
+def test_an_interrupted_trial_is_marked_and_continued(study: Study, make_site: MakeSite) -> None:
+    curves = Curves(5)
+    whole, site = make_site(curves), make_site(curves)
+    whole.run()
+    with pytest.raises(Killed):
+        site.run(seed=3, at_once=4, kill_after=12)
+    site.conductor.interrupt()
+    assert not site.conductor.open
+    interrupted = [e for e in site.record().values() if e[record.STATUS] == record.INTERRUPTED]
+    assert interrupted
+    assert {entry["mlflow"] for entry in interrupted} == {"KILLED"}
+    assert record.RUNNING not in statuses(site).values()
+    site.open()
+    site.run(seed=4)
+    assert site.record() == whole.record()
+
+
+def test_nothing_is_left_to_do_for_a_finished_stage(study: Study, make_site: MakeSite) -> None:
+    site = make_site(Curves(6))
+    site.run()
+    before = site.record()
+    assert site.open().pending() == []
+    assert site.record() == before
+
+
+def test_hearing_a_report_twice_changes_nothing(study: Study, make_site: MakeSite) -> None:
+    site = make_site(Curves(7))
+    name = site.conductor.pending()[0].name
+    first, second = site.curves.evaluations(name)[:2]
+    site.conductor.on_start(name)
+    for evaluation in (first, first, second, first, second):
+        assert not site.conductor.on_evaluation(name, evaluation)
+    assert [p[0] for p in site.record()[name][METRIC]] == [100, 200]
+
+
+# -- speculation ----------------------------------------------------------------------------------
+
+
+def test_what_lies_beyond_an_undecided_rung_is_not_recorded(
+    study: Study, make_site: MakeSite
+) -> None:
+    site = make_site(Curves(8))
+    first, second = names(study, "mog")
+    for name in (first, second):
+        site.conductor.on_start(name)
+    for evaluation in site.curves.evaluations(second):  # to its end, before the first one's rung
+        assert not site.conductor.on_evaluation(second, evaluation)
+    entry = site.record()[second]
+    assert [p[0] for p in entry[METRIC]] == [100, 200]
+    assert entry[record.STATUS] == record.RUNNING
+
+
+def test_a_trial_waits_for_all_its_groups(study: Study, make_site: MakeSite) -> None:
+    """Finished, and kept by one group, it is not recorded before the other has decided too."""
+    low, high = names(study, "low"), names(study, "high")
+    shared = next(n for n in low if n in high and high.index(n) > 0)
+    site = make_site(Curves(9))
+    site.curves.best = shared
+    for name in low[: low.index(shared) + 1]:
+        site.conductor.on_start(name)
+        for evaluation in site.curves.evaluations(name):
+            site.conductor.on_evaluation(name, evaluation)
+    decisions = {g: site.conductor.ladders[g].decision(shared).action for g in ("low", "high")}
+    assert decisions == {"low": "keep", "high": "wait"}
+    assert site.conductor.status(shared) == record.RUNNING
+    site.run()
+    assert site.record()[shared][record.STATUS] == record.FINISHED
+
+
+# -- mishaps --------------------------------------------------------------------------------------
+
+TRACEBACK = "Traceback (most recent call last):\n  ...\nRuntimeError: out of memory\n"
+
+
+def test_a_crash_is_recorded_and_tried_again(study: Study, make_site: MakeSite) -> None:
+    site = make_site(Curves(10))
+    name = names(study, "mog")[0]
+    site.conductor.on_start(name)
+    site.conductor.on_evaluation(name, site.curves.evaluations(name)[0])
+    site.conductor.on_crash(name, TRACEBACK)
+    entry = site.record()[name]
+    assert entry[record.STATUS] == record.FAILED
+    assert entry[record.REASON] == "RuntimeError: out of memory"
+    assert entry["mlflow"] == "FAILED"
+    assert entry["artifacts"] == [f"{name}.txt"]
+    assert name not in [t.name for t in site.conductor.pending()], "not again in the same run"
+    assert not site.conductor.abort_reason, "one crash is within the budget"
+    site.run()
+    assert not site.conductor.pending()
+
+    assert [t.name for t in site.open().pending()] == [name]
+    site.run()
+    entry = site.record()[name]
+    assert entry[record.STATUS] == record.FINISHED
+    assert entry[record.REASON] == ""
+    assert not (site.folder / "failures" / f"{name}.txt").exists()
+
+
+def test_a_trial_that_cannot_even_start_is_a_crash(study: Study, make_site: MakeSite) -> None:
+    site = make_site(Curves(10))
+    name = names(study, "low")[0]
+    site.conductor.on_crash(name, "")
+    assert site.record()[name][record.STATUS] == record.FAILED
+    assert site.record()[name][record.REASON] == "unknown"
+
+
+def test_a_crash_after_the_outcome_was_certain_is_none(study: Study, make_site: MakeSite) -> None:
+    site = make_site(Curves(11))
+    site.run()
+    name = next(n for n, status in statuses(site).items() if status == record.STOPPED)
+    before = site.record()
+    site.conductor.on_crash(name, TRACEBACK)
+    assert site.record() == before
+
+
+def test_a_crashed_trial_does_not_hold_up_the_others(study: Study, make_site: MakeSite) -> None:
+    site = make_site(Curves(12))
+    name = names(study, "mog")[0]
+    site.conductor.on_crash(name, TRACEBACK)
+    site.run(seed=1)
+    assert not site.conductor.open
+    assert record.RUNNING not in statuses(site).values()
+
+
+def test_too_many_crashes_abort(study: Study, make_site: MakeSite) -> None:
+    site = make_site(Curves(13))
+    first, second = names(study, "mog")
+    site.conductor.on_crash(first, TRACEBACK)
+    assert not site.conductor.abort_reason
+    site.conductor.on_crash(second, TRACEBACK)
+    assert "max_failed_trials" in site.conductor.abort_reason
+    # Both are tried again by the next run: the crashes before do not count.
+    again = site.open()
+    again.on_crash(first, TRACEBACK)
+    assert not again.abort_reason
+
+
+def test_a_group_whose_trials_all_diverge_ends(study: Study, make_site: MakeSite) -> None:
+    diverging = dict.fromkeys(names(study, "mog"), 100)
+    site = make_site(Curves(14, diverging))
+    site.run(seed=2, at_once=100)
+    assert not site.conductor.open
+    for name in diverging:
+        entry = site.record()[name]
+        assert entry[record.STATUS] == record.DIVERGED
+        assert entry[record.REASON] == "loss is not finite"
+        assert entry[record.ITERATION] == "107"
+        assert [p[0] for p in entry[METRIC]] == [100]
+
+
+def test_a_stopped_trial_can_be_reopened(study: Study, make_site: MakeSite) -> None:
+    site = make_site(Curves(15))
+    site.run()
+    stopped = [n for n, status in statuses(site).items() if status == record.STOPPED]
+    trials: Sequence[Trial] = [site.conductor.trials[n] for n in stopped]
+    assert site.open(trials=trials).pending() == []
+    revived = site.open(trials=trials, ladders={}, reopen_stopped=True)
+    assert revived.pending() == list(trials)
+    site.run()
+    for name in stopped:
+        entry = site.record()[name]
+        assert entry[record.STATUS] == record.FINISHED
+        assert [p[0] for p in entry[METRIC]] == list(range(EVERY, END + 1, EVERY))
+
+
+def test_checkpoints_of_stopped_trials_are_kept(study: Study, make_site: MakeSite) -> None:
+    """They may be reopened; finished ones may not."""
+    site = make_site(Curves(16, some_diverging(study)))
+    site.run()
+    for name, status in statuses(site).items():
+        kept = checkpoint_path(site.folder, name).exists()
+        assert kept == (status == record.STOPPED)
