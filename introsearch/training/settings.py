@@ -131,6 +131,8 @@ class SIntroVAESettings(VAESettings):
         gamma_r: weight, within it, of the reconstruction of generated data.
         clip_sharpness: K of the prior's adaptive log-variance soft clipping (eqs. 10, 92-97); 10
             keeps 86 % of the warm-up's range (eq. 96 asks for 85 %), 0 turns clipping off.
+        average_decay: of the exponential moving average of the weights in stage 2, which training
+            never uses: early termination may compare by it.
     """
 
     prior: str = _choice("gaussian", legal=("gaussian", "mog"))
@@ -143,6 +145,7 @@ class SIntroVAESettings(VAESettings):
     gamma: float = _bounded(1.0, low=0.0)
     gamma_r: float = _bounded(1e-8, low=0.0)
     clip_sharpness: float = _bounded(10.0, low=0.0)
+    average_decay: float = _bounded(0.999, low=0.0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -164,6 +167,8 @@ class SIntroVAESettings(VAESettings):
                 f"{self.warmup_iterations} iterations",
                 key="handover_iterations",
             )
+        if self.average_decay >= 1:
+            raise ConfigError(f"must be below 1, not {self.average_decay}", key="average_decay")
         if self.warmup_iterations > self.iterations:
             raise ConfigError(
                 f"{self.warmup_iterations} is longer than iterations: {self.iterations}",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from introsearch.losses.kl import reparameterise
 from introsearch.losses.sintrovae import (
@@ -12,12 +14,14 @@ from introsearch.losses.sintrovae import (
     generator_loss,
 )
 from introsearch.losses.vae import squared_error
+from introsearch.metrics.view import ModelView
 from introsearch.nets.mlp import Posterior
 from introsearch.priors.base import MixturePrior, Prior
 from introsearch.priors.mixture import MixtureOfGaussians
 from introsearch.priors.vamp import VampPrior
 from introsearch.training.settings import SIntroVAESettings
 from introsearch.training.vae import VAE
+from introsearch.training.weight_average import WeightAverage
 
 # Below this weight, re-encoding generated data for the gamma_r term changes no float32 weight.
 SMALLEST_GAMMA_R = 1e-7
@@ -30,6 +34,7 @@ class SIntroVAE(VAE):
     """
 
     settings: SIntroVAESettings
+    average: WeightAverage  # from the start of stage 2
 
     def _initial_prior(self, kind: str) -> Prior:
         return super()._initial_prior("vamp" if kind == "mog" else kind)
@@ -58,6 +63,7 @@ class SIntroVAE(VAE):
         self._make_optimisers()
 
     def _start_stage_2(self) -> None:
+        self.average = WeightAverage(self._players(), decay=self.settings.average_decay)
         if not self.settings.intro_prior:
             self.prior.requires_grad_(False)
         elif isinstance(self.prior, MixtureOfGaussians):
@@ -72,7 +78,31 @@ class SIntroVAE(VAE):
     def _step(self) -> dict[str, Tensor]:
         if self.iteration < self.settings.warmup_iterations:
             return self._vae_step()
-        return self._introspective_step()
+        terms = self._introspective_step()
+        self.average.update(self._players())
+        return terms
+
+    def _players(self) -> dict[str, nn.Module]:
+        return {"encoder": self.encoder, "decoder": self.decoder, "prior": self.prior}
+
+    def _averaged_view(self) -> ModelView:
+        if self.iteration <= self.settings.warmup_iterations:
+            return self._view()
+        modules = self.average.modules
+        prior = modules["prior"]
+        assert isinstance(prior, Prior)
+        return ModelView(self.dataset, modules["encoder"], modules["decoder"], prior)
+
+    def state_dict(self) -> dict[str, Any]:
+        state = super().state_dict()
+        if self.iteration > self.settings.warmup_iterations:
+            state["average"] = self.average.state_dict()
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        if self.iteration > self.settings.warmup_iterations:
+            self.average.load_state_dict(state["average"])
 
     def _introspective_step(self) -> dict[str, Tensor]:
         """One step of the encoder, then one of decoder and prior.

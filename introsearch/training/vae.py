@@ -146,13 +146,17 @@ class VAE:
     # -- looking, without touching --------------------------------------------------------------
 
     @torch.no_grad()
-    def evaluate(self, names: Sequence[str]) -> dict[str, float]:
+    def evaluate(self, names: Sequence[str], *, averaged: bool = False) -> dict[str, float]:
         """Metrics by name. Training is not affected: evaluation has its own random stream.
+
+        Args:
+            names: of metrics.
+            averaged: judge the exponential moving average of the weights, where there is one.
 
         Raises:
             KeyError: no such metric.
         """
-        view = self._view()
+        view = self._averaged_view() if averaged else self._view()
         return {
             name: load(METRICS[name].function)(view, self._evaluation_stream()) for name in names
         }
@@ -184,6 +188,10 @@ class VAE:
 
     def _view(self) -> ModelView:
         return ModelView(self.dataset, self.encoder, self.decoder, self.prior)
+
+    def _averaged_view(self) -> ModelView:
+        """The model with averaged weights; a plain VAE needs no averaging."""
+        return self._view()
 
     def _evaluation_stream(self) -> torch.Generator:
         return make_stream(self.seed, "evaluation", device=self.device)

@@ -196,6 +196,21 @@ def test_gamma_r_of_the_paper_changes_no_weight(monkeypatch):
     assert not same(one_step(1e-7), one_step(0.0, gamma_r=1e-2))
 
 
+def test_the_average_follows_the_weights_and_is_what_averaged_metrics_judge():
+    trainer = make("ip_lc", average_decay=0.5)
+    trainer.advance(20)
+    expected = trainer.encoder.net[0].weight.detach().clone()
+    for _ in range(3):
+        trainer.advance(1)
+        expected = 0.5 * expected + 0.5 * trainer.encoder.net[0].weight.detach()
+    torch.testing.assert_close(trainer.average.modules["encoder"].net[0].weight, expected)
+    names = ["responsibility_entropy"]
+    assert trainer.evaluate(names, averaged=True) != trainer.evaluate(names)
+    immediate = make("ip_lc", average_decay=0.0)
+    immediate.advance(25)
+    assert immediate.evaluate(names, averaged=True) == immediate.evaluate(names)
+
+
 def test_vae_learns_to_reconstruct():
     easy = {"lr_milestones": [], "learning_rate": 3e-3, "beta_rec": 1.0, "beta_kl": 0.01}
     trainer = make("vae", iterations=400, batch_size=64, **easy)
