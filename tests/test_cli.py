@@ -1,0 +1,173 @@
+"""The command line: bad input is told apart, told in full, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from introsearch.cli import EXIT_BAD_INPUT, EXIT_DONE, main
+
+STUDY = """\
+name: small
+trainer: sintrovae
+method: grid
+metric: {name: hist_kl_paper}
+groups: [dataset, variant]
+seeds: {select: [0], report: [1, 2]}
+parameters:
+  dataset: rings
+  beta_kl: {values: [0.1, 0.3]}
+  iterations: 3000
+variants:
+  sg: {prior: gaussian}
+  ip: {prior: mog, components: 8, intro_prior: true}
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "study.yaml").write_text(STUDY)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def assert_refused(
+    capsys: pytest.CaptureFixture[str], folder: Path, arguments: list[str], *said: str
+) -> None:
+    before = sorted(folder.rglob("*"))
+    assert main(arguments) == EXIT_BAD_INPUT
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith("error: ")
+    assert "Traceback" not in output.err
+    for words in said:
+        assert words in output.err
+    assert sorted(folder.rglob("*")) == before, "something was written"
+
+
+def test_plan_counts_and_writes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "study.yaml"]) == EXIT_DONE
+    text = capsys.readouterr().out
+    assert "rings / sg" in text
+    assert "4 select trials, 4 report trials" in text
+    assert [path.name for path in folder.iterdir()] == ["study.yaml"]
+
+
+@pytest.mark.parametrize("command", ["plan", "run"])
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("groups:", "grups:", ("study.yaml:5", "grups", "groups")),
+        ("dataset: rings", "dataset: ring", ("study.yaml:8", "dataset", "'rings'")),
+        ("{values: [0.1, 0.3]}", "{values: [0.1, x]}", ("study.yaml:9", "beta_kl", "'x'")),
+        ("beta_kl:", "beta_lk:", ("study.yaml:9", "beta_lk", "beta_kl")),
+        ("trainer: sintrovae", "trainer: introvae", ("study.yaml:2", "introvae", "sintrovae")),
+        ("hist_kl_paper", "hist_kl_papr", ("study.yaml:4", "hist_kl_papr", "hist_kl_paper")),
+        ("prior: mog", "prior: mig", ("study.yaml:13", "mig", "mog")),
+        ("[dataset, variant]", "[dataset, variants]", ("study.yaml:5", "variants")),
+        ("{prior: gaussian}", "{prior: gaussian", ("study.yaml",)),
+    ],
+)
+def test_a_wrong_file_is_refused(
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    old: str,
+    new: str,
+    said: tuple[str, ...],
+) -> None:
+    assert STUDY.count(old) == 1
+    (folder / "study.yaml").write_text(STUDY.replace(old, new))
+    assert_refused(capsys, folder, [command, "study.yaml"], *said)
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("nonsense", "nonsense"),
+        ("nonsense=1", "nonsense"),
+        ("iterations=many", "iterations"),
+        ("budget.max_hour=1", "max_hours"),
+        ("=3", ""),
+        ("iterations=[", "iterations"),
+    ],
+)
+def test_a_wrong_override_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str], override: str, said: str
+) -> None:
+    assert_refused(capsys, folder, ["run", "study.yaml", "--set", override], said)
+
+
+@pytest.mark.parametrize("name", ["missing.yaml", "."])
+def test_a_missing_file_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    assert_refused(capsys, folder, ["run", name], name)
+
+
+def test_a_file_that_is_no_text_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "binary.yaml").write_bytes(b"\x80\x00\xff" * 10)
+    assert_refused(capsys, folder, ["run", "binary.yaml"], "binary.yaml")
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", "a b", ""])
+def test_a_wrong_name_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    assert_refused(capsys, folder, ["run", "study.yaml", "--name", name], "name")
+
+
+def test_a_store_that_does_not_answer_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        uri = f"http://127.0.0.1:{server.getsockname()[1]}"
+        start = time.monotonic()
+        arguments = ["run", "study.yaml", "--tracking-uri", uri]
+        assert_refused(capsys, folder, arguments, uri, "does not answer", "--tracking-uri")
+    assert time.monotonic() - start < 15
+
+
+def test_a_store_that_is_none_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for uri, words in (("mlruns", "no address"), ("sqlite:///study.yaml", "no SQLite database")):
+        assert_refused(capsys, folder, ["run", "study.yaml", "--tracking-uri", uri], words)
+        assert_refused(capsys, folder, ["report", "small", "--tracking-uri", uri], words)
+
+
+def test_a_runs_folder_that_is_a_file_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert_refused(
+        capsys, folder, ["run", "study.yaml", "--runs-dir", "study.yaml"], "not a folder"
+    )
+
+
+def test_a_report_without_a_store_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert_refused(capsys, folder, ["report", "small"], "there is no store", "--runs-dir")
+
+
+def test_a_report_of_an_unknown_study_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str], empty_database: Path
+) -> None:
+    arguments = ["report", "small", "--tracking-uri", f"sqlite:///{empty_database}"]
+    assert_refused(capsys, folder, arguments, "no study 'small'")
+    arguments[1] = "Default"  # MLflow's own
+    assert_refused(capsys, folder, arguments, "no study 'Default'")
+
+
+@pytest.mark.parametrize("arguments", [[], ["walk"], ["run"], ["plan", "a", "b"]])
+def test_a_wrong_command_is_refused(
+    capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == EXIT_BAD_INPUT
+    assert "usage" in capsys.readouterr().err
