@@ -17,10 +17,10 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from introsearch.execution.conductor import Conductor
 from introsearch.execution.environment import local_cpus
 from introsearch.execution.progress import Progress
-from introsearch.registry import METRICS
 from introsearch.results.record import Evaluation
 from introsearch.study.model import Resources, Study, Trial
-from introsearch.trainables import TrialOrder, TrialTrainable
+from introsearch.study.order import order_of
+from introsearch.trainables import TrialTrainable
 
 
 def start_ray(resources: Resources, *, notify: Callable[[str], None]) -> Resources:
@@ -95,23 +95,8 @@ def run_trials(
 def _orders(
     study: Study, trials: Sequence[Trial], resources: Resources, folder: Path
 ) -> list[dict[str, Any]]:
-    rungs = study.early_terminate.rungs if study.early_terminate else ()
-    return [
-        TrialOrder(
-            name=trial.name,
-            title=f"{' + '.join(trial.configuration.groups)}, seed {trial.seed}",
-            trainer=trial.configuration.trainer,
-            settings=trial.configuration.settings,
-            seed=trial.seed,
-            costly_metrics=trial.seed in study.seeds.report or METRICS[study.metric.name].costly,
-            evaluate_every=study.evaluate_every,
-            figures_at=rungs if trial.stage == "select" else (),
-            folder=str(folder.resolve()),
-            cpus=resources.cpus,
-            gpus=resources.gpus,
-        ).to_dict()
-        for trial in trials
-    ]
+    where = str(folder.resolve())
+    return [order_of(study, t, resources=resources, folder=where).to_dict() for t in trials]
 
 
 def _trial_name(trial: TuneTrial) -> str:

@@ -1,0 +1,107 @@
+"""One trial, trained and evaluated in this process: no Ray, and no files of its own."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import torch
+
+from introsearch.errors import TrialDiverged
+from introsearch.registry import METRICS, TRAINERS, load
+from introsearch.results.figures import draw_trial
+from introsearch.results.record import DIVERGED, FINISHED, RUNNING, Evaluation
+from introsearch.study.order import TrialOrder
+from introsearch.training.settings import resolve_settings
+
+KeepFigure = Callable[[str, int, bytes], None]
+
+
+class TrialRun:
+    """Trains a trial from one evaluation to the next.
+
+    Args:
+        order: what to train, and how it is evaluated.
+        keep_figure: called with each figure's name, iteration and PNG; without it none is drawn.
+    """
+
+    def __init__(self, order: TrialOrder, *, keep_figure: KeepFigure | None = None) -> None:
+        self.order = order
+        self.keep_figure = keep_figure
+        torch.set_num_threads(max(1, math.floor(order.cpus)))
+        device = "cuda" if order.gpus and torch.cuda.is_available() else "cpu"
+        settings = resolve_settings(order.trainer, order.settings)
+        self.trainer = load(TRAINERS[order.trainer].trainer)(
+            settings, seed=order.seed, device=device
+        )
+        self.end: int = settings.iterations
+        self.evaluations: list[Evaluation] = []
+
+    def next_evaluation(self) -> int:
+        """The iteration at which the order wants the next evaluation."""
+        every = self.order.evaluate_every  # may have changed since the trial began
+        interval = every - self.trainer.iteration % every
+        return int(min(self.trainer.iteration + interval, self.end))
+
+    def step(self, until: int | None = None) -> Evaluation:
+        """Train until an iteration, by default the next evaluation's, and evaluate there."""
+        start = time.perf_counter()
+        metrics, status, reason = {}, RUNNING, ""
+        interval = (self.next_evaluation() if until is None else until) - self.trainer.iteration
+        try:
+            metrics = self._advance(interval)
+            iteration = self.trainer.iteration
+            if iteration >= self.end:
+                status = FINISHED
+            if status == FINISHED or iteration in self.order.figures_at:
+                self._draw()
+        except TrialDiverged as error:
+            iteration, status, reason = error.iteration, DIVERGED, error.message
+        spent = self.evaluations[-1].seconds if self.evaluations else 0.0
+        evaluation = Evaluation(
+            iteration=iteration,
+            status=status,
+            metrics=metrics,
+            timestamp_ms=time.time_ns() // 1_000_000,
+            seconds=spent + time.perf_counter() - start,
+            reason=reason,
+        )
+        self.evaluations.append(evaluation)
+        return evaluation
+
+    def _advance(self, interval: int) -> dict[str, float]:
+        """Losses and metrics after `interval` more iterations.
+
+        Raises:
+            TrialDiverged: one of them is not finite.
+        """
+        losses = self.trainer.advance(interval)
+        costly = self.order.costly_metrics and self.trainer.iteration >= self.end
+        names = [name for name, metric in METRICS.items() if costly or not metric.costly]
+        metrics: dict[str, float] = self.trainer.evaluate(names)
+        for name, value in metrics.items():
+            if not math.isfinite(value):
+                raise TrialDiverged(f"metric {name!r}", iteration=self.trainer.iteration)
+        return metrics | {f"loss/{name}": value for name, value in losses.items()}
+
+    def _draw(self) -> None:
+        if self.keep_figure is None:
+            return
+        for name, figure in self.trainer.figures().items():
+            title = f"{self.order.title}, iteration {self.trainer.iteration:,}"
+            self.keep_figure(name, self.trainer.iteration, draw_trial(figure, title=title))
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the rest of the trial depends on, and its evaluations so far."""
+        return {
+            "trainer": self.trainer.state_dict(),
+            "evaluations": [asdict(e) for e in self.evaluations],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state`."""
+        self.trainer.load_state_dict(state["trainer"])
+        self.evaluations = [Evaluation(**e) for e in state["evaluations"]]
