@@ -103,6 +103,12 @@ def _trial_name(trial: TuneTrial) -> str:
     return str(trial.config["order"]["name"])
 
 
+def _traceback(trial: TuneTrial) -> str:
+    """Of every attempt. `trial.get_error()` reads a copy that is not made yet at this moment."""
+    path = Path(trial.error_file or "")
+    return path.read_text(errors="replace") if path.is_file() else ""
+
+
 class _NotPickled:
     """Ray Tune pickles what it is given, to restore it later. We restore from the record alone."""
 
@@ -127,7 +133,7 @@ class _Scheduler(_NotPickled, FIFOScheduler):
         self._tell(trial, result)
 
     def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:
-        self.conductor.on_crash(_trial_name(trial), str(trial.get_error() or ""))
+        self.conductor.on_crash(_trial_name(trial), _traceback(trial))
         self.progress.update(self.conductor)
 
     def _tell(self, trial: TuneTrial, result: dict[str, Any]) -> bool:
