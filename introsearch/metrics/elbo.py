@@ -23,9 +23,8 @@ def gnelbo_e7(view: ModelView, generator: Generator) -> float:
     """
     data = view.dataset.sample(NUM_DATA, generator)
     grid = window_grid(NUM_GRID, half_width=view.dataset.half_width).to(data)
-    noise = torch.randn(
-        NUM_DRAWS, 1, view.prior.components().mu.shape[1], generator=generator, device=data.device
-    )
+    latent_dim = view.encoder(data[:1])[0].shape[1]
+    noise = torch.randn(NUM_DRAWS, 1, latent_dim, generator=generator, device=data.device)
     on_data = negative_elbo(view, data, noise=noise).double()
     on_grid = negative_elbo(view, grid, noise=noise).double()
     return float(on_data.mean() / (on_data.sum() + on_grid.sum()) * 1e7)

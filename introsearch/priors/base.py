@@ -47,7 +47,11 @@ class PriorContext(NamedTuple):
 
 
 class Prior(nn.Module):
-    """p(z) over L latent dimensions; all state is in parameters and buffers."""
+    """p(z) over L latent dimensions; all state is in parameters and buffers.
+
+    A prior defines `create`, `log_prob` and `sample`. A mixture of Gaussians is derived from
+    `MixturePrior` and defines `create` and `components`.
+    """
 
     @classmethod
     def create(cls, context: PriorContext) -> Self:
@@ -55,8 +59,8 @@ class Prior(nn.Module):
         raise NotImplementedError
 
     def components(self) -> Components:
-        """The Gaussians that make up the prior."""
-        raise NotImplementedError
+        """The Gaussians that make up the prior; none unless it is made of some."""
+        return Components(torch.empty(0, 2), torch.empty(0, 2), torch.empty(0))
 
     def log_prob(self, z: Tensor, *, frozen: bool = False) -> Tensor:
         """log p(z) in nats for z [..., L], as [...].

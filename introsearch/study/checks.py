@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from introsearch.errors import ConfigError
 from introsearch.study.model import Study
-from introsearch.training.settings import VAESettings
+from introsearch.training.settings import TrainerSettings
 
 
 def check_rungs(study: Study) -> None:
@@ -27,7 +27,7 @@ def check_rungs(study: Study) -> None:
     )
 
 
-def check_configuration(study: Study, variant: str, settings: VAESettings) -> None:
+def check_configuration(study: Study, variant: str, settings: TrainerSettings) -> None:
     """Early termination must fit a configuration's length and warm-up.
 
     Raises:

@@ -3,27 +3,49 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import math
+import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, get_type_hints
+from dataclasses import dataclass
+from typing import Any
 
 from introsearch.errors import ConfigError, nearest_hint
-from introsearch.registry import DATASETS, PRIORS, TRAINERS, load
-
-
-def _bounded(default: Any, *, low: float = -math.inf, above: float = -math.inf) -> Any:
-    """A field with a lower bound: `low` is allowed itself, `above` is not."""
-    return field(default=default, metadata={"low": low, "above": above})
-
-
-def _choice(default: Any, *, legal: tuple[str, ...]) -> Any:
-    return field(default=default, metadata={"legal": legal})
+from introsearch.registry import TRAINERS, check_name, is_path, load, resolve
+from introsearch.training.fields import (
+    bounded,
+    check_field,
+    choice,
+    coerce,
+    field_types,
+    registered,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
-class VAESettings:
+class TrainerSettings:
+    """What every trainer can be told; its settings are derived from this.
+
+    Fields are bool, int, float, str, a tuple of them, or one of these or None. They have defaults
+    and may have bounds or choices (`training.fields`). What no single field can say is checked in
+    `__post_init__`, after that of this class, by raising a ConfigError with the field as its key.
+
+    Attributes:
+        iterations: training iterations altogether.
+    """
+
+    iterations: int = bounded(30_000, low=1)
+
+    def __post_init__(self) -> None:
+        for f in dataclasses.fields(self):
+            check_field(f, getattr(self, f.name))
+
+    @property
+    def warmup_end(self) -> int:
+        """First iteration at which metrics of different configurations can be compared."""
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class VAESettings(TrainerSettings):
     """A VAE with a chosen prior on a 2D data set (the baseline, and stage 1 of `sintrovae`).
 
     Minimises beta_rec * rec + beta_kl * kl. The network, batch and optimiser defaults are those
@@ -31,7 +53,7 @@ class VAESettings:
 
     Attributes:
         dataset: name of the data set.
-        prior: ``gaussian`` (standard), ``mog`` or ``vamp``.
+        prior: ``gaussian`` (standard), ``mog`` or ``vamp``, or one of your own.
         components: number of mixture components (64 unless given; 1 for ``gaussian``).
         learnable_contributions: train the mixture weights; otherwise they stay uniform.
         beta_rec: weight of the reconstruction error (squared error summed over data dimensions).
@@ -39,7 +61,6 @@ class VAESettings:
         kl_estimator: ``closed_form`` (Gaussian prior only), ``monte_carlo``, or ``auto``, which
             is the closed form where there is one.
         num_draws: posterior samples of the Monte Carlo estimator (T, eq. 99).
-        iterations: training iterations altogether.
         latent_dim: dimensions of z.
         hidden_units: width of the four hidden layers.
         batch_size: data points of an iteration.
@@ -48,25 +69,23 @@ class VAESettings:
         lr_decay: factor applied at each milestone.
     """
 
-    dataset: str = _choice("8gaussians", legal=tuple(DATASETS))
-    prior: str = _choice("gaussian", legal=tuple(PRIORS))
+    dataset: str = registered("8gaussians", kind="dataset")
+    prior: str = registered("gaussian", kind="prior")
     components: int | None = None
     learnable_contributions: bool = False
-    beta_rec: float = _bounded(1.0, low=0.0)
-    beta_kl: float = _bounded(1.0, low=0.0)
-    kl_estimator: str = _choice("auto", legal=("auto", "closed_form", "monte_carlo"))
-    num_draws: int = _bounded(100, low=1)
-    iterations: int = _bounded(30_000, low=1)
-    latent_dim: int = _bounded(2, low=1)
-    hidden_units: int = _bounded(256, low=1)
-    batch_size: int = _bounded(512, low=2)
-    learning_rate: float = _bounded(2e-4, above=0.0)
+    beta_rec: float = bounded(1.0, low=0.0)
+    beta_kl: float = bounded(1.0, low=0.0)
+    kl_estimator: str = choice("auto", legal=("auto", "closed_form", "monte_carlo"))
+    num_draws: int = bounded(100, low=1)
+    latent_dim: int = bounded(2, low=1)
+    hidden_units: int = bounded(256, low=1)
+    batch_size: int = bounded(512, low=2)
+    learning_rate: float = bounded(2e-4, above=0.0)
     lr_milestones: tuple[int, ...] = (10_000, 15_000)
-    lr_decay: float = _bounded(0.1, above=0.0)
+    lr_decay: float = bounded(0.1, above=0.0)
 
     def __post_init__(self) -> None:
-        for f in dataclasses.fields(self):
-            _check_bounds(f, getattr(self, f.name))
+        super().__post_init__()
         self._resolve_prior()
         if list(self.lr_milestones) != sorted(set(self.lr_milestones)) or any(
             m < 1 for m in self.lr_milestones
@@ -107,11 +126,6 @@ class VAESettings:
         if self.kl_estimator == "auto":
             object.__setattr__(self, "kl_estimator", estimator)
 
-    @property
-    def warmup_end(self) -> int:
-        """First iteration at which metrics of different configurations can be compared."""
-        return 0
-
 
 @dataclass(frozen=True, kw_only=True)
 class SIntroVAESettings(VAESettings):
@@ -135,17 +149,17 @@ class SIntroVAESettings(VAESettings):
             never uses: early termination may compare by it.
     """
 
-    prior: str = _choice("gaussian", legal=("gaussian", "mog"))
-    beta_neg: float = _bounded(1.0, low=0.0)
-    r_entropy: float = _bounded(0.0, low=0.0)
+    prior: str = registered("gaussian", kind="prior", only=("gaussian", "mog"))
+    beta_neg: float = bounded(1.0, low=0.0)
+    r_entropy: float = bounded(0.0, low=0.0)
     intro_prior: bool = False
-    warmup_iterations: int = _bounded(2_000, low=0)
-    handover_iterations: int = _bounded(100, low=0)
-    alpha: float = _bounded(2.0, above=0.0)
-    gamma: float = _bounded(1.0, low=0.0)
-    gamma_r: float = _bounded(1e-8, low=0.0)
-    clip_sharpness: float = _bounded(10.0, low=0.0)
-    average_decay: float = _bounded(0.999, low=0.0)
+    warmup_iterations: int = bounded(2_000, low=0)
+    handover_iterations: int = bounded(100, low=0)
+    alpha: float = bounded(2.0, above=0.0)
+    gamma: float = bounded(1.0, low=0.0)
+    gamma_r: float = bounded(1e-8, low=0.0)
+    clip_sharpness: float = bounded(10.0, low=0.0)
+    average_decay: float = bounded(0.999, low=0.0, below=1.0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -161,30 +175,67 @@ class SIntroVAESettings(VAESettings):
                 key="r_entropy",
                 hint="set prior: mog with components of at least 2",
             )
+        if self.r_entropy > 0 and not self._prior_is_mixture():
+            raise ConfigError(
+                f"{self.prior} is no mixture, whose responsibilities could be regularised",
+                key="r_entropy",
+                hint="derive it from introsearch.priors.base:MixturePrior, or set prior: mog",
+            )
         if self.handover_iterations > self.warmup_iterations and self.prior == "mog":
             raise ConfigError(
                 f"{self.handover_iterations} is longer than the warm-up of "
                 f"{self.warmup_iterations} iterations",
                 key="handover_iterations",
             )
-        if self.average_decay >= 1:
-            raise ConfigError(f"must be below 1, not {self.average_decay}", key="average_decay")
         if self.warmup_iterations > self.iterations:
             raise ConfigError(
                 f"{self.warmup_iterations} is longer than iterations: {self.iterations}",
                 key="warmup_iterations",
             )
 
+    def _prior_is_mixture(self) -> bool:
+        if not is_path(self.prior):
+            return True
+        return issubclass(
+            resolve("prior", self.prior), load("introsearch.priors.base:MixturePrior")
+        )
+
     @property
     def warmup_end(self) -> int:
         return self.warmup_iterations
 
 
-def resolve_settings(trainer: str, parameters: Mapping[str, Any]) -> VAESettings:
+def settings_class(trainer: str) -> type[TrainerSettings]:
+    """The class of a trainer's settings; imports no torch for a registered trainer.
+
+    Args:
+        trainer: a registered trainer, or the dotted path of the user's own.
+
+    Raises:
+        ConfigError: no such trainer, or its `Settings` are none.
+    """
+    check_name("trainer", trainer)
+    if not is_path(trainer):
+        cls: type[TrainerSettings] = load(TRAINERS[trainer].settings)
+        return cls
+    own: Any = getattr(resolve("trainer", trainer), "Settings", None)
+    sound = isinstance(own, type) and issubclass(own, TrainerSettings)
+    if not sound or (inspect.get_annotations(own) and "__dataclass_fields__" not in vars(own)):
+        raise ConfigError(
+            f"{trainer} has no Settings that could be checked",
+            key="trainer",
+            hint="they must be a dataclass(frozen=True, kw_only=True), derived from "
+            "introsearch.training.settings:TrainerSettings",
+        )
+    checked: type[TrainerSettings] = own
+    return checked
+
+
+def resolve_settings(trainer: str, parameters: Mapping[str, Any]) -> TrainerSettings:
     """Validate plain values into a trainer's settings, with every default filled in.
 
     Args:
-        trainer: a name in the trainer registry.
+        trainer: a registered trainer, or the dotted path of the user's own.
         parameters: plain YAML values by setting name.
 
     Returns:
@@ -194,12 +245,8 @@ def resolve_settings(trainer: str, parameters: Mapping[str, Any]) -> VAESettings
         ConfigError: unknown trainer or key, wrong type, value out of range, or settings that
             contradict each other. Its `key` is the setting's name.
     """
-    if trainer not in TRAINERS:
-        raise ConfigError(
-            f"unknown trainer {trainer!r}", key="trainer", hint=nearest_hint(trainer, TRAINERS)
-        )
-    cls = load(TRAINERS[trainer].settings)
-    types = _field_types(cls)
+    cls: Any = settings_class(trainer)
+    types = field_types(cls)
     for key in parameters:
         if key not in types:
             raise ConfigError(
@@ -207,72 +254,18 @@ def resolve_settings(trainer: str, parameters: Mapping[str, Any]) -> VAESettings
                 key=str(key),
                 hint=nearest_hint(key, types),
             )
-    settings: VAESettings = cls(**{k: _coerce(k, v, types[k]) for k, v in parameters.items()})
+    for f in dataclasses.fields(cls):
+        if f.default is dataclasses.MISSING and f.name not in parameters:
+            raise ConfigError(
+                f"trainer {trainer!r} needs a value for {f.name!r}",
+                key=f.name,
+                hint=f"add {f.name}: ... to the parameters",
+            )
+    settings: TrainerSettings = cls(**{k: coerce(k, v, types[k]) for k, v in parameters.items()})
     return settings
 
 
-def settings_to_dict(settings: VAESettings) -> dict[str, Any]:
+def settings_to_dict(settings: TrainerSettings) -> dict[str, Any]:
     """All settings as plain JSON values (tuples become lists)."""
     values = {f.name: getattr(settings, f.name) for f in dataclasses.fields(settings)}
     return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
-
-
-@functools.cache
-def _field_types(cls: type[VAESettings]) -> dict[str, Any]:
-    hints = get_type_hints(cls)
-    return {f.name: hints[f.name] for f in dataclasses.fields(cls)}
-
-
-def _coerce(key: str, value: Any, annotation: Any) -> Any:
-    """`value` as the annotated type: int -> float is fine, anything lossy is an error."""
-    wrong = ConfigError(f"must be {_type_words(annotation)}, not {value!r}", key=key)
-    if annotation is bool:
-        if not isinstance(value, bool):
-            raise wrong
-        return value
-    if annotation in (int, int | None):
-        if value is None and annotation is not int:
-            return None
-        if isinstance(value, float) and value.is_integer():
-            return int(value)
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise wrong
-        return value
-    if annotation is float:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise wrong
-        if not math.isfinite(value):
-            raise wrong
-        return float(value)
-    if annotation == tuple[int, ...]:
-        if not isinstance(value, list | tuple):
-            raise wrong
-        return tuple(_coerce(key, item, int) for item in value)
-    if not isinstance(value, str):
-        raise wrong
-    return value
-
-
-def _type_words(annotation: Any) -> str:
-    words = {
-        bool: "true or false",
-        int: "a whole number",
-        int | None: "a whole number",
-        float: "a finite number",
-        str: "a word",
-        tuple[int, ...]: "a list of whole numbers",
-    }
-    return words[annotation]
-
-
-def _check_bounds(f: dataclasses.Field[Any], value: Any) -> None:
-    low, above = f.metadata.get("low", -math.inf), f.metadata.get("above", -math.inf)
-    if isinstance(value, int | float) and value < low:
-        raise ConfigError(f"must be at least {low:g}, not {value:g}", key=f.name)
-    if isinstance(value, int | float) and value <= above:
-        raise ConfigError(f"must be greater than {above:g}, not {value:g}", key=f.name)
-    legal = f.metadata.get("legal")
-    if legal and value not in legal:
-        raise ConfigError(
-            f"unknown {f.name} {value!r}", key=f.name, hint=nearest_hint(value, legal)
-        )

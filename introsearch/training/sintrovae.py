@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ from introsearch.nets.mlp import Posterior
 from introsearch.priors.base import MixturePrior, Prior
 from introsearch.priors.mixture import MixtureOfGaussians
 from introsearch.priors.vamp import VampPrior
-from introsearch.training.settings import SIntroVAESettings
+from introsearch.training.settings import SIntroVAESettings, TrainerSettings
 from introsearch.training.vae import VAE
 from introsearch.training.weight_average import WeightAverage
 
@@ -33,6 +33,7 @@ class SIntroVAE(VAE):
     A `mog` prior is a VampPrior in stage 1 until the hand-over.
     """
 
+    Settings: ClassVar[type[TrainerSettings]] = SIntroVAESettings
     settings: SIntroVAESettings
     average: WeightAverage  # from the start of stage 2
 

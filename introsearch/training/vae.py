@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -16,16 +16,17 @@ from introsearch.metrics.elbo import negative_elbo, window_grid
 from introsearch.metrics.view import ModelView
 from introsearch.nets.mlp import MLPDecoder, MLPEncoder, Posterior
 from introsearch.priors.base import Prior, PriorContext
-from introsearch.registry import DATASETS, METRICS, PRIORS, load
+from introsearch.registry import resolve
+from introsearch.training.base import Trainer
 from introsearch.training.figure_data import Array, TrialFigure
 from introsearch.training.random_streams import make_stream, stream_seed
-from introsearch.training.settings import VAESettings
+from introsearch.training.settings import TrainerSettings, VAESettings
 
 FIGURE_POINTS = 4_000
 FIGURE_GRID = 192
 
 
-class VAE:
+class VAE(Trainer):
     """Trains encoder, decoder and prior together on beta_rec * rec + beta_kl * kl.
 
     Args:
@@ -34,6 +35,8 @@ class VAE:
         device: where to train.
     """
 
+    Settings: ClassVar[type[TrainerSettings]] = VAESettings
+
     def __init__(
         self, settings: VAESettings, *, seed: int, device: torch.device | str = "cpu"
     ) -> None:
@@ -41,7 +44,7 @@ class VAE:
         self.seed = seed
         self.device = torch.device(device)
         self.iteration = 0
-        self.dataset: ToyData = load(DATASETS[settings.dataset])()
+        self.dataset: ToyData = resolve("dataset", settings.dataset)()
         self.streams = {p: make_stream(seed, p, device=self.device) for p in ("data", "noise")}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(stream_seed(seed, "init"))
@@ -59,7 +62,7 @@ class VAE:
         s = self.settings
         stream = make_stream(self.seed, "prior", device=self.device)
         components = s.components or 1
-        return load(PRIORS[kind]).create(
+        return resolve("prior", kind).create(
             PriorContext(
                 latent_dim=s.latent_dim,
                 components=components,
@@ -154,11 +157,11 @@ class VAE:
             averaged: judge the exponential moving average of the weights, where there is one.
 
         Raises:
-            KeyError: no such metric.
+            ConfigError: no such metric.
         """
         view = self._averaged_view() if averaged else self._view()
         return {
-            name: load(METRICS[name].function)(view, self._evaluation_stream()) for name in names
+            name: float(resolve("metric", name)(view, self._evaluation_stream())) for name in names
         }
 
     @torch.no_grad()

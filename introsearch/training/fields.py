@@ -1,0 +1,175 @@
+"""Fields of settings that say what they accept: types, bounds, choices, and their description.
+
+Whatever reads, checks or documents a setting asks its field, so that nothing is said twice.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import math
+import re
+import types
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
+
+from introsearch.errors import ConfigError, nearest_hint
+from introsearch.registry import KINDS, check_name
+
+_WORDS = {
+    bool: ("true or false", "true or false values"),
+    int: ("a whole number", "whole numbers"),
+    float: ("a finite number", "finite numbers"),
+    str: ("a word", "words"),
+}
+
+
+def bounded(
+    default: Any = dataclasses.MISSING,
+    *,
+    low: float = -math.inf,
+    above: float = -math.inf,
+    below: float = math.inf,
+) -> Any:
+    """A field with bounds: `low` is allowed itself, `above` and `below` are not."""
+    return field(default=default, metadata={"bounds": Bounds(low, above, below)})
+
+
+def choice(default: Any = dataclasses.MISSING, *, legal: tuple[str, ...]) -> Any:
+    """A field that is one of the words `legal`."""
+    return field(default=default, metadata={"legal": legal})
+
+
+def registered(
+    default: Any = dataclasses.MISSING, *, kind: str, only: tuple[str, ...] | None = None
+) -> Any:
+    """A field that names an extension, a registered one or the user's own by its dotted path.
+
+    Args:
+        default: a registered name.
+        kind: a key of `registry.KINDS`.
+        only: the registered names that are legal; all of them unless given.
+    """
+    return field(default=default, metadata={"kind": kind, "only": only or tuple(KINDS[kind].names)})
+
+
+class Bounds(NamedTuple):
+    """Bounds of a number: `low` is allowed itself, `above` and `below` are not."""
+
+    low: float = -math.inf
+    above: float = -math.inf
+    below: float = math.inf
+
+    def fault(self, value: float) -> str:
+        """What is wrong with `value`; empty if nothing is."""
+        if value < self.low:
+            return f"must be at least {self.low:g}, not {value:g}"
+        if value <= self.above:
+            return f"must be greater than {self.above:g}, not {value:g}"
+        return f"must be below {self.below:g}, not {value:g}" if value >= self.below else ""
+
+
+@dataclass(frozen=True)
+class FieldType:
+    """What a field's annotation allows.
+
+    Attributes:
+        scalar: ``bool``, ``int``, ``float`` or ``str``.
+        many: a tuple of them, written as a list.
+        optional: None too.
+    """
+
+    scalar: type
+    many: bool = False
+    optional: bool = False
+
+    @property
+    def words(self) -> str:
+        one, several = _WORDS[self.scalar]
+        return f"a list of {several}" if self.many else one
+
+
+@functools.cache
+def field_types(cls: type) -> dict[str, FieldType]:
+    """The type of every field of a dataclass, by name.
+
+    Raises:
+        ConfigError: an annotation that a study file has no values for.
+    """
+    hints = get_type_hints(cls)
+    return {
+        f.name: _field_type(f"{cls.__name__}.{f.name}", hints[f.name])
+        for f in dataclasses.fields(cls)
+    }
+
+
+def _field_type(name: str, annotation: Any) -> FieldType:
+    parts = [annotation]
+    if get_origin(annotation) in (Union, types.UnionType):
+        parts = [part for part in get_args(annotation) if part is not type(None)]
+    optional, inner = len(parts) < len(get_args(annotation)), parts[0]
+    many = get_origin(inner) is tuple and get_args(inner)[1:] == (...,)
+    scalar = get_args(inner)[0] if many else inner
+    if len(parts) != 1 or scalar not in _WORDS:
+        raise ConfigError(
+            f"{name} is annotated as {annotation}, which no study file can express",
+            hint="bool, int, float, str, tuple[int, ...] and the like, or one of them | None",
+        )
+    return FieldType(scalar, many=many, optional=optional)
+
+
+def coerce(key: str, value: Any, wanted: FieldType) -> Any:
+    """`value` as what its field wants: int -> float is fine, anything lossy is an error.
+
+    Raises:
+        ConfigError: it is something else; its `key` is `key`.
+    """
+    if value is None and wanted.optional:
+        return None
+    wrong = ConfigError(f"must be {wanted.words}, not {value!r}", key=key)
+    if wanted.many:
+        if not isinstance(value, list | tuple):
+            raise wrong
+        return tuple(coerce(key, item, FieldType(wanted.scalar)) for item in value)
+    if wanted.scalar is int and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if wanted.scalar is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not wanted.scalar or (isinstance(value, float) and not math.isfinite(value)):
+        raise wrong
+    return value
+
+
+def check_field(f: dataclasses.Field[Any], value: Any) -> None:
+    """Refuse a value beyond the field's bounds or choices.
+
+    Raises:
+        ConfigError: its `key` is the field's name.
+    """
+    for item in value if isinstance(value, tuple) else (value,):
+        bounds: Bounds = f.metadata.get("bounds", Bounds())
+        if isinstance(item, int | float) and (fault := bounds.fault(item)):
+            raise ConfigError(fault, key=f.name)
+        if "legal" in f.metadata and item not in f.metadata["legal"]:
+            hint = nearest_hint(item, f.metadata["legal"])
+            raise ConfigError(f"unknown {f.name} {item!r}", key=f.name, hint=hint)
+        if "kind" in f.metadata:
+            _check_registered(f, item)
+
+
+def _check_registered(f: dataclasses.Field[Any], value: Any) -> None:
+    try:
+        check_name(f.metadata["kind"], value, only=f.metadata["only"])
+    except ConfigError as error:
+        raise ConfigError(error.message, key=f.name, hint=error.hint) from error
+
+
+def descriptions(cls: type) -> dict[str, str]:
+    """What the ``Attributes:`` of a class and its bases say of each, as one line."""
+    texts: dict[str, str] = {}
+    for part in reversed(cls.__mro__):
+        _, _, attributes = (inspect.cleandoc(part.__doc__ or "")).partition("Attributes:\n")
+        for name, text in re.findall(r"^    (\w+): ((?:.+(?:\n {8}.*)?)+)", attributes, re.M):
+            texts[name] = " ".join(text.split()).replace("``", "")
+    return texts
