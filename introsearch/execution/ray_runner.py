@@ -59,9 +59,24 @@ def run_trials(
     Returns:
         False if the user interrupted.
     """
-    trials = conductor.pending()
+    scheduler = _Scheduler(conductor, progress)
+    try:
+        for attempt in range(conductor.study.budget.max_restarts, -1, -1):
+            scheduler.start(may_fail=attempt == 0)
+            _fit(scheduler, resources=resources, folder=folder, deadline=deadline)
+            interrupted = bool(scheduler.running or conductor.abort_reason)
+            if interrupted or not scheduler.lost:
+                break
+    finally:
+        conductor.interrupt()
+    return not conductor.pending() or bool(conductor.abort_reason)
+
+
+def _fit(scheduler: _Scheduler, *, resources: Resources, folder: Path, deadline: float) -> None:
+    """Let Ray Tune run what is pending."""
+    conductor, trials = scheduler.conductor, scheduler.conductor.pending()
     if not trials:
-        return True
+        return
     study = conductor.study
     scratch = folder / "ray_tune"
     shutil.rmtree(scratch, ignore_errors=True)
@@ -69,7 +84,7 @@ def run_trials(
         tune.with_resources(TrialTrainable, {"cpu": resources.cpus, "gpu": resources.gpus}),
         param_space={"order": tune.grid_search(_orders(study, trials, resources, folder))},
         tune_config=tune.TuneConfig(
-            scheduler=_Scheduler(conductor, progress),
+            scheduler=scheduler,
             reuse_actors=True,
             max_concurrent_trials=study.budget.max_concurrent_trials,
             trial_dirname_creator=_trial_name,
@@ -77,7 +92,7 @@ def run_trials(
         run_config=tune.RunConfig(
             name="scratch",
             storage_path=str(scratch.resolve()),
-            callbacks=[_StartListener(conductor, progress)],
+            callbacks=[_StartListener(conductor, scheduler.progress)],
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0),
             failure_config=tune.FailureConfig(max_failures=study.budget.max_restarts),
             stop=_Abort(conductor, deadline),
@@ -88,8 +103,6 @@ def run_trials(
         tuner.fit()
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-        conductor.interrupt()
-    return not conductor.pending() or bool(conductor.abort_reason)
 
 
 def _orders(
@@ -117,10 +130,24 @@ class _NotPickled:
 
 
 class _Scheduler(_NotPickled, FIFOScheduler):
+    """Passes on what Ray Tune says.
+
+    Attributes:
+        running: trials that have not ended.
+        lost: trials whose worker died while it was being prepared for them. Ray Tune does not
+            restart these, whatever `max_failures` is.
+    """
+
     def __init__(self, conductor: Conductor, progress: Progress) -> None:
         super().__init__()
         self.conductor = conductor
         self.progress = progress
+
+    def start(self, *, may_fail: bool) -> None:
+        """Before each fit; a lost trial has failed if there will be none after it."""
+        self.running = {trial.name for trial in self.conductor.pending()}
+        self.lost: set[str] = set()
+        self.may_fail = may_fail
 
     def on_trial_result(
         self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]
@@ -130,10 +157,16 @@ class _Scheduler(_NotPickled, FIFOScheduler):
     def on_trial_complete(
         self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]
     ) -> None:
+        self.running.discard(_trial_name(trial))
         self._tell(trial, result)
 
     def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:
-        self.conductor.on_crash(_trial_name(trial), _traceback(trial))
+        self.running.discard(_trial_name(trial))
+        restarted = trial.run_metadata.num_failures > trial.max_failures
+        if restarted or self.may_fail:
+            self.conductor.on_crash(_trial_name(trial), _traceback(trial))
+        else:
+            self.lost.add(_trial_name(trial))
         self.progress.update(self.conductor)
 
     def _tell(self, trial: TuneTrial, result: dict[str, Any]) -> bool:
