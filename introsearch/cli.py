@@ -1,8 +1,9 @@
-"""The command line: `introsearch run | plan | report`."""
+"""The command line: `introsearch run | plan | report | status | replay | ui`."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,8 @@ from introsearch import __version__
 from introsearch.errors import ConfigError, IntrosearchError
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
     from introsearch.execution.progress import Progress
     from introsearch.results.result import StudyResult
     from introsearch.study.model import Study
@@ -74,6 +77,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_store_options(report)
     report.set_defaults(command=_report)
+
+    status = commands.add_parser(
+        "status",
+        help="say where a study stands, during a run or after",
+        description="Say where a study stands, from its record alone: during a run or after.",
+    )
+    status.add_argument("name", metavar="NAME", help="the study's name")
+    status.add_argument("--trials", action="store_true", help="list every trial too")
+    status.add_argument("--json", action="store_true", help="print everything as JSON")
+    _add_store_options(status)
+    status.set_defaults(command=_status)
     return parser
 
 
@@ -122,8 +136,9 @@ def _run(options: argparse.Namespace) -> int:
     check_resources(study.resources)
     prepare_environment()
 
+    from introsearch.execution.lock import locked
     from introsearch.execution.progress import Progress
-    from introsearch.execution.study_runner import Interrupted, StudyRunner, locked
+    from introsearch.execution.study_runner import Interrupted, StudyRunner
     from introsearch.tracking.store import open_store
 
     client = open_store(uri)
@@ -163,6 +178,30 @@ def _finish(result: StudyResult, folder: Path, uri: str, progress: Progress) -> 
 
 
 def _report(options: argparse.Namespace) -> int:
+    client = _open_record(options)
+    from introsearch.results.result import read_result, read_study
+
+    print(read_result(client, read_study(client, options.name)).table(options.format))
+    return EXIT_DONE
+
+
+def _status(options: argparse.Namespace) -> int:
+    client = _open_record(options)
+    from introsearch.execution.lock import is_locked
+    from introsearch.execution.status_text import show_status
+    from introsearch.tracking.trials import read_status
+
+    active = is_locked(options.runs_dir / options.name)
+    status = read_status(client, options.name, active=active)
+    if options.json:
+        print(json.dumps(status.to_dict(), indent=2))
+    else:
+        show_status(status, all_trials=options.trials)
+    return EXIT_DONE
+
+
+def _open_record(options: argparse.Namespace) -> MlflowClient:
+    """A client of a store that is there already."""
     from introsearch.tracking.address import check_uri, default_uri, sqlite_exists
 
     uri = options.tracking_uri or default_uri(options.runs_dir)
@@ -172,12 +211,9 @@ def _report(options: argparse.Namespace) -> int:
             f"there is no store at {uri}",
             hint="run a study first, or name the folder with --runs-dir",
         )
-    from introsearch.results.result import read_result, read_study
     from introsearch.tracking.store import open_store
 
-    client = open_store(uri)
-    print(read_result(client, read_study(client, options.name)).table(options.format))
-    return EXIT_DONE
+    return open_store(uri)
 
 
 def _load(options: argparse.Namespace) -> Study:

@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.table import Table
 
 from introsearch.results import record
+from introsearch.results.durations import duration
 
 if TYPE_CHECKING:
     from introsearch.execution.conductor import Conductor
@@ -136,14 +137,3 @@ class Progress:
     @staticmethod
     def _ended(counts: Mapping[str, int]) -> int:
         return sum(counts.get(s, 0) for s in record.ENDED)
-
-
-def duration(seconds: float) -> str:
-    """A duration in the unit that suits it, e.g. ``42 s``, ``17 min``, ``3.2 h``, ``2.5 days``."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    if seconds < 6_000:
-        return f"{seconds / 60:.0f} min"
-    if seconds < 172_800:
-        return f"{seconds / 3600:.1f} h"
-    return f"{seconds / 86_400:.1f} days"

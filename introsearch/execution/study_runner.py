@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mlflow import MlflowClient
 
-from introsearch.errors import ConfigError
 from introsearch.execution.conductor import Conductor
 from introsearch.execution.progress import Progress
 from introsearch.execution.ray_runner import run_trials, start_ray
@@ -104,6 +101,7 @@ class StudyRunner:
             return
         if self.resources is None:
             self.resources = start_ray(self.study.resources, notify=self.progress.say)
+            self.recorder.resources = self.resources
         completed = run_trials(
             conductor,
             resources=self.resources,
@@ -212,25 +210,3 @@ def _progress(states: Sequence[TrialState], sign: int) -> tuple[int, float]:
     reached = min(max(s.rungs, default=-1) for s in states)
     values = [s.rungs[reached] for s in states if reached in s.rungs]
     return -reached, sign * sum(values) / len(values) if values else math.inf
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold a study's folder, so that no second `run` works on it. Released even by kill -9.
-
-    Raises:
-        ConfigError: another `run` holds it, or there cannot be such a folder.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"cannot make the folder {folder}: {error}", key="--runs-dir") from error
-    with (folder / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ConfigError(
-                f"the study in {folder} is being run by another process",
-                hint="wait for it, or give this run another --name",
-            ) from error
-        yield

@@ -25,6 +25,7 @@ RUNGS = "introsearch.rungs"  # JSON: metric name -> iteration -> value
 DECISION = "introsearch.decision"
 TRAINER = "introsearch.trainer"
 SETTINGS = "introsearch.settings"  # JSON
+MANNER = "introsearch.manner"  # JSON: what the worker was told beside settings and seed
 GROUPS = "introsearch.groups"
 VARIANTS = "introsearch.variants"
 STAGE = "introsearch.stage"

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
 
+from introsearch.errors import ConfigError
 from introsearch.registry import METRICS
 from introsearch.results import record
 from introsearch.results.frames import find_experiment, read_frame, runs_of
@@ -78,10 +81,27 @@ def read_study(client: MlflowClient, name: str) -> Study:
     """The study as it was last run under that name.
 
     Raises:
+        ConfigError: the store has no such study, or not its description any more.
+    """
+    run_id = study_run(client, name).info.run_id
+    try:
+        path = client.download_artifacts(run_id, record.STUDY_ARTIFACT)
+    except (MlflowException, OSError) as error:
+        raise ConfigError(
+            f"{record.STUDY_ARTIFACT} of the study {name!r} cannot be read: "
+            f"{str(error).partition(chr(10))[0][:200]}",
+            hint="the record's artifacts must be reachable from here; `run` writes it again",
+        ) from error
+    return load_study(path, name=name)
+
+
+def study_run(client: MlflowClient, name: str) -> Run:
+    """The study's own run.
+
+    Raises:
         ConfigError: the store has no such study.
     """
-    run = next(runs_of(client, find_experiment(client, name), level="study"))
-    return load_study(client.download_artifacts(run.info.run_id, record.STUDY_ARTIFACT), name=name)
+    return next(runs_of(client, find_experiment(client, name), level="study"))
 
 
 def read_result(client: MlflowClient, study: Study) -> StudyResult:

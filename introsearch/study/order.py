@@ -8,6 +8,8 @@ from typing import Any
 from introsearch.registry import METRICS
 from introsearch.study.model import Resources, Study, Trial
 
+MANNER = ("costly_metrics", "evaluate_every", "figures_at", "cpus", "gpus")
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrialOrder:
@@ -41,6 +43,10 @@ class TrialOrder:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+    def manner(self) -> dict[str, Any]:
+        """How the trial was run, which is no part of its identity."""
+        return {name: getattr(self, name) for name in MANNER}
 
 
 def order_of(study: Study, trial: Trial, *, resources: Resources, folder: str) -> TrialOrder:

@@ -24,6 +24,7 @@ from introsearch.results import record
 from introsearch.results.frames import runs_of
 from introsearch.results.record import Evaluation
 from introsearch.study.model import Configuration, Study, Trial, trial_name
+from introsearch.study.order import order_of
 
 PARENT = "mlflow.parentRunId"
 EVALUATIONS_PER_BATCH = 20  # MLflow splits batches of more than 1,000 metrics
@@ -61,11 +62,15 @@ class Recorder:
         client: of an open store.
         study: the study; its name is the experiment's.
         folder: of the study's files; artifacts of a local store go there too.
+
+    Attributes:
+        resources: what a trial really gets.
     """
 
     def __init__(self, client: MlflowClient, study: Study, *, folder: Path) -> None:
         self.client = client
         self.study = study
+        self.resources = study.resources
         self.experiment_id = self._find_or_make_experiment(folder)
         self.study_run = self._find_or_make_study_run()
         self.configuration_runs = {
@@ -127,7 +132,12 @@ class Recorder:
             self.client.update_run(state.run_id, status="RUNNING")
             # Once more, in case that an earlier driver was killed between making and describing.
             self._log_params(state.run_id, trial.configuration, seed=trial.seed)
-            again = {record.STATUS: record.RUNNING, record.REASON: "", record.DECISION: ""}
+            again = {
+                record.STATUS: record.RUNNING,
+                record.REASON: "",
+                record.DECISION: "",
+                record.MANNER: self._manner(trial),
+            }
             self._tag(state.run_id, again)
             return
         run = self._make_run(
@@ -139,11 +149,16 @@ class Recorder:
                 record.SEED: str(trial.seed),
                 record.STAGE: trial.stage,
                 record.STATUS: record.RUNNING,
+                record.MANNER: self._manner(trial),
             }
             | provenance(),
         )
         self._log_params(run.info.run_id, trial.configuration, seed=trial.seed)
         self.trials[trial.name] = TrialState(run.info.run_id)
+
+    def _manner(self, trial: Trial) -> str:
+        order = order_of(self.study, trial, resources=self.resources, folder="")
+        return json.dumps(order.manner())
 
     def log(self, trial: Trial, evaluations: Sequence[Evaluation], *, rungs: Sequence[int]) -> None:
         """Write those evaluations that are not recorded yet, few at a time.

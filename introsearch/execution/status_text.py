@@ -1,0 +1,171 @@
+"""Shows where a study stands: a table on a terminal, the same as plain text elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from introsearch.results import record
+from introsearch.results.durations import duration
+from introsearch.results.status import STATES, TO_COME, GroupStatus, StudyStatus, TrialStatus
+
+NUM_LATEST = 5
+ALWAYS_SHOWN = (record.FINISHED, TO_COME)
+STYLES = {
+    record.FINISHED: "green",
+    record.RUNNING: "cyan",
+    record.DIVERGED: "yellow",
+    record.FAILED: "red",
+    record.INTERRUPTED: "yellow",
+    TO_COME: "dim",
+}
+
+
+def show_status(
+    status: StudyStatus, *, all_trials: bool = False, console: Console | None = None
+) -> None:
+    """Print where a study stands.
+
+    Args:
+        status: what to show.
+        all_trials: list every trial too.
+        console: where to; standard output unless given.
+    """
+    console = console or Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 10_000  # lines of a file are never broken
+    console.print(Text(_headline(status), style="bold"))
+    for line in _remarks(status):
+        console.print(Text(line))
+    console.print()
+    console.print(_group_table(status))
+    decisions, failures = status.decisions(), status.failures()
+    for title, trials in (("Last decisions", decisions), ("Diverged or failed last", failures)):
+        if trials:
+            console.print(f"\n{title}", style="bold")
+            console.print(_latest_table(trials[:NUM_LATEST]))
+    if all_trials:
+        console.print("\nTrials", style="bold")
+        console.print(_trial_table(status))
+
+
+def _headline(status: StudyStatus) -> str:
+    words = {
+        record.RUNNING: "running",
+        record.FINISHED: "finished",
+        record.FAILED: "ended, but trials failed or a group has no winner",
+        record.INTERRUPTED: "interrupted; the same `introsearch run` continues it",
+    }
+    text = f"{status.study}: {words.get(status.state, status.state)}"
+    if status.active is None and status.state == record.RUNNING:
+        text += ", as far as the record says"
+    return text
+
+
+def _remarks(status: StudyStatus) -> list[str]:
+    counts = [row.counts for row in status.groups if not row.group]
+    total = sum(sum(c.values()) for c in counts)
+    ended = sum(c[state] for c in counts for state in record.ENDED)
+    parts = [f"{ended:,} of {total:,} trials ended"]
+    if status.last_ms is not None:
+        ago = max(0.0, time.time() - status.last_ms / 1000)
+        parts.append(f"last evaluation {duration(ago)} ago")
+    if status.eta_seconds:
+        left = "to go" if status.state == record.RUNNING else "of work left"
+        parts.append(f"about {duration(status.eta_seconds)} {left}, {status.at_once:.1f} at a time")
+    lines = [", ".join(parts)]
+    if status.num_others:
+        lines.append(
+            f"{status.num_others:,} more recorded trials have settings that the study does not "
+            "have any more"
+        )
+    return lines
+
+
+def _new_table(*columns: str, right: Sequence[str] = ()) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name in columns:
+        table.add_column(name, justify="right" if name in right else "left", overflow="fold")
+    return table
+
+
+def _group_table(status: StudyStatus) -> Table:
+    states = [
+        state
+        for state in STATES
+        if state in ALWAYS_SHOWN or any(row.counts[state] for row in status.groups)
+    ]
+    best = f"best {status.metric}"
+    table = _new_table("stage", "group", *states, best, "configuration", right=(*states, best))
+    several = len({row.group for row in status.groups}) > 2
+    stage = ""
+    for row in status.groups:
+        if row.group or several:
+            table.add_row(
+                row.stage if row.stage != stage else "",
+                row.group or Text("all", style="bold"),
+                *(_count(row, state) for state in states),
+                _value(row.best),
+                row.config_id or "",
+                end_section=not row.group,
+            )
+            stage = row.stage
+    return table
+
+
+def _count(row: GroupStatus, state: str) -> Text:
+    number = row.counts[state]
+    return Text(f"{number:,}" if number else "", style=STYLES.get(state, ""))
+
+
+def _latest_table(trials: Sequence[TrialStatus]) -> Table:
+    table = _new_table("when", "trial", "group", "outcome", "why")
+    for trial in trials:
+        table.add_row(
+            _when(trial.end_ms),
+            trial.name,
+            " + ".join(trial.groups),
+            _state(trial),
+            trial.reason or trial.decision,
+        )
+    return table
+
+
+def _trial_table(status: StudyStatus) -> Table:
+    numbers = ("seed", "iteration", status.metric)
+    table = _new_table(
+        "trial", "stage", "group", "seed", "status", "iteration", status.metric, "why",
+        right=numbers,
+    )  # fmt: skip
+    for trial in status.trials:
+        table.add_row(
+            trial.name,
+            trial.stage,
+            " + ".join(trial.groups),
+            str(trial.seed),
+            _state(trial),
+            f"{trial.iteration:,}" if trial.iteration else "",
+            _value(trial.value),
+            trial.reason or trial.decision,
+        )
+    return table
+
+
+def _state(trial: TrialStatus) -> Text:
+    return Text(trial.status, style=STYLES.get(trial.status, ""))
+
+
+def _value(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
+
+
+def _when(time_ms: int | None) -> str:
+    if time_ms is None:
+        return ""
+    ended = time.localtime(time_ms / 1000)
+    today = ended[:3] == time.localtime()[:3]
+    return time.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M", ended)
