@@ -1,0 +1,247 @@
+"""A whole tiny study through the command line: to the end, interrupted, killed, grown."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from introsearch.results import record
+from introsearch.results.frames import find_experiment, runs_of
+from introsearch.tracking.store import open_store
+from tests.conftest import close
+
+STUDY = """\
+name: tiny
+trainer: sintrovae
+method: grid
+metric: {name: hist_kl_paper}
+groups: [variant]
+seeds: {select: [0], report: [1, 2]}
+parameters:
+  dataset: rings
+  beta_kl: {values: [0.1, 0.2, 0.5]}
+  iterations: 60
+  warmup_iterations: 10
+  handover_iterations: 5
+  lr_milestones: []
+  batch_size: 16
+  hidden_units: 16
+  num_draws: 5
+variants:
+  sg: {prior: gaussian}
+  ip: {prior: mog, components: 4, intro_prior: true}
+early_terminate: {type: asha, min_iter: 20, max_iter: 60, eta: 2}
+evaluate_every: 10
+"""
+TIMEOUT_S = 120
+pytestmark = pytest.mark.slow
+
+
+class Study:
+    """A study file, its runs folder, and processes that run it, each in a session of its own."""
+
+    def __init__(self, folder: Path, database: Path) -> None:
+        folder.mkdir()
+        self.folder = folder
+        self.file = folder / "tiny.yaml"
+        self.file.write_text(STUDY)
+        self.runs.mkdir()
+        shutil.copy(database, self.runs)
+        self.log = folder / "log.txt"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "introsearch", "run", self.file.name],
+                cwd=self.folder,
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def wait(self) -> int:
+        assert self.process is not None
+        return self.process.wait(TIMEOUT_S)
+
+    def run(self) -> None:
+        self.start()
+        assert self.wait() == 0, self.log.read_text()
+
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        """Until something is recorded; the study must not have ended before."""
+        assert self.process is not None
+        end = time.monotonic() + TIMEOUT_S
+        while not condition():
+            assert self.process.poll() is None, "too fast: " + self.log.read_text()
+            assert time.monotonic() < end, "too slow: " + self.log.read_text()
+            time.sleep(0.02)
+
+    def send(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def kill_worker(self) -> None:
+        """One that trains, without warning."""
+        assert self.process is not None
+        workers = [p for p, line in session_processes(self.process.pid) if "Trainable" in line]
+        os.kill(workers[0], signal.SIGKILL)
+
+    def kill_session(self) -> None:
+        """Also what outlives a killed driver: Ray's agents take their time."""
+        if self.process is None:
+            return
+        for process, _ in session_processes(self.process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        self.process.wait()
+
+    def checkpoints(self) -> list[Path]:
+        return list(self.runs.glob("tiny/checkpoints/*.pt"))
+
+    def figures(self) -> list[Path]:
+        return list(self.runs.glob("tiny/figures/*/*.png"))
+
+    @property
+    def runs(self) -> Path:
+        return self.folder / "runs"
+
+    @property
+    def table(self) -> bytes:
+        return (self.runs / "tiny" / "table.csv").read_bytes()
+
+    def record(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """What is recorded of each trial, without times."""
+        client = open_store(f"sqlite:///{self.runs / 'mlflow.db'}")
+        entries: dict[tuple[str, str], dict[str, Any]] = {}
+        for run in runs_of(client, find_experiment(client, "tiny"), level="seed"):
+            tags, run_id = run.data.tags, run.info.run_id
+            key = (tags[record.CONFIG_ID], tags[record.SEED])
+            assert key not in entries, f"two runs of {key}"
+            words = (record.STATUS, record.DECISION, record.RUNGS, record.REASON)
+            entries[key] = {
+                "run_id": run_id,
+                "start": run.info.start_time,
+                "mlflow": run.info.status,
+                "words": {word: tags.get(word) for word in words},
+                "artifacts": [artifact.path for artifact in client.list_artifacts(run_id)],
+                "points": {
+                    name: [(p.step, p.value) for p in client.get_metric_history(run_id, name)]
+                    for name in run.data.metrics
+                    if name != "seconds"
+                },
+            }
+        close(client)
+        return entries
+
+    def comparable(self) -> dict[tuple[str, str], dict[str, Any]]:
+        return {
+            key: {k: v for k, v in entry.items() if k not in ("run_id", "start")}
+            for key, entry in self.record().items()
+        }
+
+
+def session_processes(session: int) -> list[tuple[int, str]]:
+    """Process ids and command lines of a session's processes that are no zombies."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended
+            state, _, _, its_session = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
+            if int(its_session) == session and state != "Z":
+                line = (folder / "cmdline").read_text().replace("\0", " ")
+                found.append((int(folder.name), line))
+    return found
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[Study]:
+    """A study that was left alone."""
+    study = Study(tmp_path_factory.mktemp("whole") / "study", empty_database)
+    study.run()
+    yield study
+    study.kill_session()
+
+
+@pytest.fixture
+def study(tmp_path: Path, empty_database: Path) -> Iterator[Study]:
+    study = Study(tmp_path / "study", empty_database)
+    yield study
+    study.kill_session()
+
+
+def test_a_study_runs_to_its_end(whole: Study) -> None:
+    entries = whole.record()
+    stages = [entry["words"][record.STATUS] for entry in entries.values()]
+    assert stages.count(record.FINISHED) >= 4
+    assert record.STOPPED in stages
+    assert len(entries) == 6 + 4
+    for name in ("table.md", "table.csv", "table.tex"):
+        assert (whole.runs / "tiny" / name).read_text()
+    text = whole.log.read_text()
+    assert "Traceback" not in text
+    assert len(text.splitlines()) < 60, text
+    assert whole.process is not None
+    assert session_processes(whole.process.pid) == []
+
+
+def test_running_it_again_starts_nothing(whole: Study) -> None:
+    table, entries = whole.table, whole.record()
+    start = time.monotonic()
+    whole.run()
+    assert time.monotonic() - start < 30
+    assert whole.table == table
+    assert whole.record() == entries
+
+
+def test_mishaps_leave_no_trace(whole: Study, study: Study) -> None:
+    """A worker is killed, the driver interrupted, and the next one killed."""
+    study.start()
+    study.wait_for(lambda: len(study.checkpoints()) >= 1)
+    study.kill_worker()
+    study.wait_for(lambda: len(study.figures()) >= 2)
+    start = time.monotonic()
+    study.send(signal.SIGINT)
+    assert study.wait() == 130, study.log.read_text()
+    assert time.monotonic() - start < 20
+    assert "The same command continues" in study.log.read_text()
+    assert "Traceback" not in study.log.read_text()
+    statuses = {entry["words"][record.STATUS] for entry in study.record().values()}
+    assert record.INTERRUPTED in statuses
+    assert statuses.isdisjoint({record.RUNNING, record.FAILED}), study.record()
+    assert "RUNNING" not in {entry["mlflow"] for entry in study.record().values()}
+
+    study.start()
+    num_figures = len(study.figures())
+    study.wait_for(lambda: len(study.figures()) >= num_figures + 2)
+    study.send(signal.SIGKILL)
+    assert study.wait() == -signal.SIGKILL
+    study.kill_session()
+
+    study.run()
+    assert study.table == whole.table
+    assert study.comparable() == whole.comparable()
+
+
+def test_a_grown_study_runs_only_what_is_new(whole: Study) -> None:
+    """Last, since it changes the study that the other tests compare with."""
+    before = whole.record()
+    text = STUDY.replace("report: [1, 2]", "report: [1, 2, 3]")
+    whole.file.write_text(text.replace("[0.1, 0.2, 0.5]", "[0.1, 0.2, 0.5, 0.7]"))
+    whole.run()
+    after = whole.record()
+    assert {key: after[key] for key in before} == before
+    new = set(after) - set(before)
+    assert {seed for _, seed in new} >= {"0", "3"}
+    assert len([key for key in new if key[1] == "0"]) == 2
