@@ -161,6 +161,11 @@ def is_path(name: str) -> bool:
     return ":" in name
 
 
+def is_costly(metric: str) -> bool:
+    """Whether a metric is computed once only, at the end of a report trial."""
+    return metric in METRICS and METRICS[metric].costly
+
+
 def add_module_folders(folders: Iterable[str | Path]) -> None:
     """Find the modules of dotted paths in these folders too.
 
@@ -229,7 +234,7 @@ def _fault(kind: str, candidate: Any) -> str:
         {name: inspect.getattr_static(cls, name) for name in defines} for cls in (candidate, base)
     )
     lacking = [name for name in defines if own[name] is inherited[name]]
-    return f"does not define {' and '.join(lacking)}" if lacking else ""
+    return f"does not define {', '.join(lacking)}" if lacking else ""
 
 
 def _takes_two(function: Any) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from introsearch.errors import TrialDiverged
-from introsearch.registry import METRICS, TRAINERS, load
+from introsearch.registry import METRICS, add_module_folders, resolve
 from introsearch.results.figures import draw_trial
 from introsearch.results.record import DIVERGED, FINISHED, RUNNING, Evaluation
 from introsearch.study.order import TrialOrder
@@ -31,13 +31,14 @@ class TrialRun:
     def __init__(self, order: TrialOrder, *, keep_figure: KeepFigure | None = None) -> None:
         self.order = order
         self.keep_figure = keep_figure
+        add_module_folders(order.module_folders)
         torch.set_num_threads(max(1, math.floor(order.cpus)))
-        device = "cuda" if order.gpus and torch.cuda.is_available() else "cpu"
-        settings = resolve_settings(order.trainer, order.settings)
-        self.trainer = load(TRAINERS[order.trainer].trainer)(
-            settings, seed=order.seed, device=device
+        self.device = "cuda" if order.gpus and torch.cuda.is_available() else "cpu"
+        self.settings = resolve_settings(order.trainer, order.settings)
+        self.trainer = resolve("trainer", order.trainer)(
+            self.settings, seed=order.seed, device=self.device
         )
-        self.end: int = settings.iterations
+        self.end: int = self.settings.iterations
         self.evaluations: list[Evaluation] = []
 
     def next_evaluation(self) -> int:
@@ -81,7 +82,7 @@ class TrialRun:
         losses = self.trainer.advance(interval)
         costly = self.order.costly_metrics and self.trainer.iteration >= self.end
         names = [name for name, metric in METRICS.items() if costly or not metric.costly]
-        metrics: dict[str, float] = self.trainer.evaluate(names)
+        metrics: dict[str, float] = self.trainer.evaluate([*names, *self.order.added_metrics])
         for name, value in metrics.items():
             if not math.isfinite(value):
                 raise TrialDiverged(f"metric {name!r}", iteration=self.trainer.iteration)

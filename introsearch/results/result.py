@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 from mlflow import MlflowClient
@@ -10,7 +12,6 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from introsearch.errors import ConfigError
-from introsearch.registry import METRICS
 from introsearch.results import record
 from introsearch.results.frames import find_experiment, read_frame, runs_of
 from introsearch.results.statistics import choose, summarise
@@ -48,11 +49,10 @@ class StudyResult:
             select_seeds=study.seeds.select,
             report_seeds=study.seeds.report,
         )
-        goals = {name: entry.goal for name, entry in METRICS.items()}
         return render(
             self.summary,
-            metrics=list(METRICS),
-            goals=goals,
+            metrics=list(study.metric_goals),
+            goals=study.metric_goals,
             fmt=fmt,
             caption=text,
             blocks=_blocks(self.expansion.groups),
@@ -83,16 +83,17 @@ def read_study(client: MlflowClient, name: str) -> Study:
     Raises:
         ConfigError: the store has no such study, or not its description any more.
     """
-    run_id = study_run(client, name).info.run_id
+    run = study_run(client, name)
+    folders = json.loads(run.data.tags.get(record.MODULE_FOLDERS, "[]"))
     try:
-        path = client.download_artifacts(run_id, record.STUDY_ARTIFACT)
+        path = client.download_artifacts(run.info.run_id, record.STUDY_ARTIFACT)
     except (MlflowException, OSError) as error:
         raise ConfigError(
             f"{record.STUDY_ARTIFACT} of the study {name!r} cannot be read: "
             f"{str(error).partition(chr(10))[0][:200]}",
             hint="the record's artifacts must be reachable from here; `run` writes it again",
         ) from error
-    return load_study(path, name=name)
+    return load_study(path, name=name, module_folders=[*folders, str(Path.cwd())])
 
 
 def study_run(client: MlflowClient, name: str) -> Run:
@@ -114,7 +115,9 @@ def read_result(client: MlflowClient, study: Study) -> StudyResult:
     groups = {c.id: c.groups for c in expansion.configurations}
     frame = read_frame(client, find_experiment(client, study.name), groups=groups)
     chosen = choose_configurations(study, expansion, frame)
-    summary = summarise(frame, metrics=list(METRICS), chosen=chosen, seeds=study.seeds.report)
+    summary = summarise(
+        frame, metrics=list(study.metric_goals), chosen=chosen, seeds=study.seeds.report
+    )
     return StudyResult(
         study=study, expansion=expansion, frame=frame, chosen=chosen, summary=summary
     )

@@ -16,7 +16,7 @@ def identity(trainer: str, settings: Mapping[str, Any]) -> str:
     Variants and groups are not part of it: two of them may share a configuration.
 
     Args:
-        trainer: a name in the trainer registry.
+        trainer: a registered trainer, or a dotted path as it is written in the study file.
         settings: all settings, resolved, as plain JSON values.
 
     Raises:

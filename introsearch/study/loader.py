@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from introsearch.errors import ConfigError, nearest_hint
-from introsearch.registry import METRICS, TRAINERS
+from introsearch.registry import METRICS, add_module_folders, is_costly, is_path
 from introsearch.study.expand import expand
 from introsearch.study.model import (
     Budget,
@@ -21,34 +22,25 @@ from introsearch.study.model import (
 )
 from introsearch.study.overrides import apply_overrides
 from introsearch.study.parameters import Parameter
-from introsearch.study.sections import Section, as_whole
+from introsearch.study.sections import Section
 from introsearch.study.specs import read_parameter
 from introsearch.study.yaml_loader import Document, read_document
+from introsearch.training.fields import field_types
+from introsearch.training.settings import settings_class
 
-METHODS = ("grid", "random")
-GOALS = ("minimize", "maximize")
-TOP_LEVEL = (
-    "name",
-    "trainer",
-    "method",
-    "metric",
-    "groups",
-    "seeds",
-    "parameters",
-    "variants",
-    "early_terminate",
-    "budget",
-    "resources",
-    "evaluate_every",
-    "seed",
-)
-_REQUIRED = ("trainer", "metric", "groups", "seeds", "parameters")
+TOP_LEVEL = tuple(f.name for f in dataclasses.fields(Study) if f.compare)
+REQUIRED = ("trainer", "metric", "groups", "seeds", "parameters")
+_METRIC_KEYS = ("name", "goal")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _VARIANT_NAME = re.compile(r"[A-Za-z0-9_+-]+")
 
 
 def load_study(
-    path: str | Path, *, overrides: Sequence[str] = (), name: str | None = None
+    path: str | Path,
+    *,
+    overrides: Sequence[str] = (),
+    name: str | None = None,
+    module_folders: Sequence[str] | None = None,
 ) -> Study:
     """Read, override and validate a study file, including every configuration it expands into.
 
@@ -56,13 +48,18 @@ def load_study(
         path: the YAML file.
         overrides: ``key=value`` each, as for ``--set``.
         name: another name for the study than the file's.
+        module_folders: where the modules of dotted paths are searched too; the file's folder and
+            the current one unless given.
 
     Raises:
         ConfigError: anything is wrong; with file, line, key and what would be right.
     """
     document = read_document(path)
     apply_overrides(document, overrides, top_level=TOP_LEVEL)
-    study = _read_study(document, name=name)
+    if module_folders is None:
+        module_folders = (str(Path(path).resolve().parent), str(Path.cwd()))
+    add_module_folders(module_folders)
+    study = _read_study(document, name=name, module_folders=tuple(module_folders))
     try:
         expand(study)
     except ConfigError as error:
@@ -71,31 +68,33 @@ def load_study(
     return study
 
 
-def _read_study(document: Document, *, name: str | None) -> Study:
-    root = Section(document, "", document.data, legal=TOP_LEVEL, required=_REQUIRED)
-    method = root.word("method", "grid", legal=METHODS)
+def _read_study(document: Document, *, name: str | None, module_folders: tuple[str, ...]) -> Study:
+    root = Section(document, "", document.data, legal=TOP_LEVEL, required=REQUIRED)
+    method, trainer = root.field(Study, "method"), _read_trainer(root)
     parameters = {
         key: parameter
         for key, parameter in _read_parameters(root.child("parameters"), method=method).items()
         if parameter is not None
     }
     variants = _read_variants(root, method=method)
-    metric = _read_metric(root)
+    metric = _read_metric(root.child("metric", legal=_METRIC_KEYS, required=("name",)))
     return Study(
         name=_read_name(root, name=name),
-        trainer=root.word("trainer", "", legal=TRAINERS),
+        trainer=trainer,
         method=method,
         metric=metric,
+        metrics=_read_metrics(root, metric),
         groups=_read_groups(root, parameters, variants),
         seeds=_read_seeds(root),
         parameters=parameters,
         variants=variants,
         early_terminate=_read_early_terminate(root, metric),
         budget=_read_budget(root, method=method),
-        resources=_read_resources(root),
-        evaluate_every=root.whole("evaluate_every", 1000, low=1),
-        seed=root.whole("seed", 0),
+        resources=root.child_of("resources", Resources).read(Resources),
+        evaluate_every=root.field(Study, "evaluate_every"),
+        seed=root.field(Study, "seed"),
         file=document.file,
+        module_folders=module_folders,
     )
 
 
@@ -110,6 +109,15 @@ def _read_name(root: Section, *, name: str | None) -> str:
     if name is not None:
         raise ConfigError(message, key="name", file="--name", hint=hint)
     raise root.error(message, "name", hint=hint)
+
+
+def _read_trainer(section: Section) -> str:
+    trainer = section.extension("trainer", kind="trainer")
+    try:
+        field_types(settings_class(trainer))
+    except ConfigError as error:
+        raise section.error(error.message, "trainer", hint=error.hint) from error
+    return trainer
 
 
 def _read_parameters(section: Section, *, method: str) -> dict[str, Parameter | None]:
@@ -130,25 +138,42 @@ def _read_variants(root: Section, *, method: str) -> dict[str, Variant]:
             hint = "letters, digits, '_', '+' and '-'"
             raise section.error(f"{name!r} cannot name a variant", name, hint=hint)
         variant = section.child(name)
-        trainer = variant.data.get("trainer")
         variants[name] = Variant(
             parameters=_read_parameters(variant, method=method),
-            trainer=None if trainer is None else variant.word("trainer", "", legal=TRAINERS),
+            trainer=None if variant.data.get("trainer") is None else _read_trainer(variant),
         )
     return variants or {"default": Variant()}
 
 
-def _read_metric(root: Section) -> Metric:
-    section = root.child("metric", legal=("name", "goal"), required=("name",))
-    name = section.word("name", "", legal=METRICS)
-    goal = section.word("goal", METRICS[name].goal, legal=GOALS)
-    if goal != METRICS[name].goal:
+def _read_metric(section: Section) -> Metric:
+    name = section.field(Metric, "name")
+    known = "" if is_path(name) else METRICS[name].goal
+    if section.data.get("goal") is None:
+        if not known:
+            hint = "add goal: minimize or goal: maximize"
+            raise section.error(f"the goal of {name} is missing", "goal", hint=hint)
+        return Metric(name=name, goal=known)
+    goal = section.field(Metric, "goal")
+    if known not in ("", goal):
         raise section.error(
-            f"{goal} contradicts what {name} means",
-            "goal",
-            hint=f"goal: {METRICS[name].goal}, or leave it out",
+            f"{goal} contradicts what {name} means", "goal", hint=f"goal: {known}, or leave it out"
         )
     return Metric(name=name, goal=goal)
+
+
+def _read_metrics(root: Section, metric: Metric) -> tuple[Metric, ...]:
+    """The user's own metrics beside the one that trials are compared by."""
+    metrics: list[Metric] = []
+    for i in range(len(root.sequence("metrics"))):
+        section = root.item("metrics", i, legal=_METRIC_KEYS, required=("name",))
+        own = _read_metric(section)
+        if not is_path(own.name):
+            hint = "remove it; metrics is for your own, e.g. {name: my_module:my_metric, goal: ...}"
+            raise section.error(f"{own.name} is always reported", "name", hint=hint)
+        if own.name in (metric.name, *(m.name for m in metrics)):
+            raise section.error(f"{own.name} is listed twice", "name", hint="keep one")
+        metrics.append(own)
+    return tuple(metrics)
 
 
 def _read_groups(
@@ -171,59 +196,31 @@ def _read_groups(
 
 
 def _read_seeds(root: Section) -> Seeds:
-    section = root.child(
-        "seeds", legal=("select", "report", "reuse_seeds"), required=("select", "report")
-    )
-    select, report = _seed_list(section, "select"), _seed_list(section, "report")
-    reuse_seeds = section.flag("reuse_seeds", False)
-    if not report:
+    section = root.child_of("seeds", Seeds)
+    seeds = section.read(Seeds)
+    if not seeds.report:
         raise section.error("is an empty list", "report", hint="e.g. report: [1, 2, 3, 4, 5]")
-    shared = sorted(set(select) & set(report))
-    if shared and not reuse_seeds:
+    shared = sorted(set(seeds.select) & set(seeds.report))
+    if shared and not seeds.reuse_seeds:
         raise section.error(
             f"seeds {shared} select the winners, so reporting them is optimistic",
             "report",
             hint="use other seeds, or set reuse_seeds: true",
         )
-    return Seeds(select=select, report=report, reuse_seeds=reuse_seeds)
-
-
-def _seed_list(section: Section, name: str) -> tuple[int, ...]:
-    seeds: list[int] = []
-    for i, value in enumerate(section.sequence(name)):
-        seed = as_whole(value)
-        if seed is None or seed < 0:
-            raise section.error(
-                f"a seed must be a whole number of at least 0, not {value!r}",
-                f"{name}.{i}",
-                hint=f"e.g. {name}: [0, 1, 2]",
-            )
-        if seed in seeds:
-            raise section.error(f"seed {seed} is listed twice", f"{name}.{i}", hint="keep one")
-        seeds.append(seed)
-    return tuple(seeds)
+    return seeds
 
 
 def _read_early_terminate(root: Section, metric: Metric) -> EarlyTermination | None:
     if root.data.get("early_terminate") is None:
         return None
-    section = root.child(
-        "early_terminate",
-        legal=("type", "min_iter", "max_iter", "eta"),
-        required=("min_iter", "max_iter"),
-    )
-    if METRICS[metric.name].costly:
+    section = root.child_of("early_terminate", EarlyTermination)
+    if is_costly(metric.name):
         raise section.error(
             f"{metric.name} is costly: it is computed at the end of a trial only, so that nothing "
             "could be compared on the way",
             hint="remove early_terminate, or search by a cheap metric",
         )
-    early = EarlyTermination(
-        type=section.word("type", "asha", legal=("asha",)),
-        min_iter=section.whole("min_iter", 1, low=1),
-        max_iter=section.whole("max_iter", 1, low=1),
-        eta=section.whole("eta", 3, low=2),
-    )
+    early = section.read(EarlyTermination)
     if early.min_iter >= early.max_iter:
         raise section.error(
             f"{early.min_iter:,} is not below max_iter: {early.max_iter:,}",
@@ -234,28 +231,12 @@ def _read_early_terminate(root: Section, metric: Metric) -> EarlyTermination | N
 
 
 def _read_budget(root: Section, *, method: str) -> Budget:
-    section = root.child(
-        "budget",
-        legal=(
+    section = root.child_of("budget", Budget)
+    budget = section.read(Budget)
+    if method == "random" and budget.max_trials is None:
+        raise section.error(
+            "the key 'max_trials' is missing",
             "max_trials",
-            "max_concurrent_trials",
-            "max_hours",
-            "max_failed_trials",
-            "max_restarts",
-        ),
-        required=("max_trials",) if method == "random" else (),
-    )
-    return Budget(
-        max_trials=section.whole("max_trials", None, low=1),
-        max_concurrent_trials=section.whole("max_concurrent_trials", None, low=1),
-        max_hours=section.number("max_hours", None, zero=False),
-        max_failed_trials=section.whole("max_failed_trials", None),
-        max_restarts=section.whole("max_restarts", 2),
-    )
-
-
-def _read_resources(root: Section) -> Resources:
-    section = root.child("resources", legal=("cpus", "gpus"))
-    return Resources(
-        cpus=section.number("cpus", 1, zero=False), gpus=section.number("gpus", 0.0, zero=True)
-    )
+            hint="add max_trials: ... to budget: a random search needs to know when to stop",
+        )
+    return budget

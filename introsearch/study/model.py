@@ -7,22 +7,24 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from introsearch.registry import METRICS, is_path
 from introsearch.study.parameters import Parameter
+from introsearch.training.fields import bounded, choice, registered
 
 Stage = Literal["select", "report"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Metric:
-    """What trials are compared by.
+    """A number that says how good a trial is.
 
     Attributes:
-        name: a name in the metric registry.
-        goal: ``minimize`` or ``maximize``.
+        name: a registered metric, or the dotted path of one of your own.
+        goal: ``minimize`` or ``maximize``; known of registered metrics.
     """
 
-    name: str
-    goal: str
+    name: str = registered(kind="metric")
+    goal: str = choice(legal=("minimize", "maximize"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,8 +37,8 @@ class Seeds:
         reuse_seeds: allow the same seed in both.
     """
 
-    select: tuple[int, ...]
-    report: tuple[int, ...]
+    select: tuple[int, ...] = bounded(low=0)
+    report: tuple[int, ...] = bounded(low=0)
     reuse_seeds: bool = False
 
 
@@ -51,10 +53,10 @@ class EarlyTermination:
         eta: one in `eta` trials is kept at each rung; the next rung is `eta` times later.
     """
 
-    type: str = "asha"
-    min_iter: int
-    max_iter: int
-    eta: int
+    type: str = choice("asha", legal=("asha",))
+    min_iter: int = bounded(low=1)
+    max_iter: int = bounded(low=1)
+    eta: int = bounded(3, low=2)
 
     @property
     def rungs(self) -> tuple[int, ...]:
@@ -79,11 +81,11 @@ class Budget:
         max_restarts: attempts to continue one crashed trial.
     """
 
-    max_trials: int | None = None
-    max_concurrent_trials: int | None = None
-    max_hours: float | None = None
-    max_failed_trials: int | None = None
-    max_restarts: int = 2
+    max_trials: int | None = bounded(None, low=1)
+    max_concurrent_trials: int | None = bounded(None, low=1)
+    max_hours: float | None = bounded(None, above=0)
+    max_failed_trials: int | None = bounded(None, low=0)
+    max_restarts: int = bounded(2, low=0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,8 +97,8 @@ class Resources:
         gpus: GPUs.
     """
 
-    cpus: float = 1
-    gpus: float = 0.0
+    cpus: float = bounded(1, above=0)
+    gpus: float = bounded(0.0, low=0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,7 +120,7 @@ class Configuration:
 
     Attributes:
         id: its identity, 12 hex digits of trainer and settings.
-        trainer: a name in the trainer registry.
+        trainer: a registered trainer, or a dotted path.
         settings: every setting of the trainer as plain JSON, defaults filled in.
         groups: labels of all groups in which it competes.
         variants: names of all variants that it is an instance of.
@@ -165,6 +167,7 @@ class Study:
         trainer: the trainer of all variants that name no other.
         method: ``grid`` or ``random``.
         metric: what trials are compared by.
+        metrics: of your own, reported beside the registered ones and `metric`.
         groups: parameters (or ``variant``) whose values separate the groups.
         seeds: seeds of both stages.
         parameters: common parameters by name.
@@ -175,12 +178,15 @@ class Study:
         evaluate_every: training iterations between evaluations.
         seed: of sampling and of the order within groups, not of training.
         file: where the study was read from; not part of its value.
+        module_folders: where the modules of dotted paths are searched after all that Python
+            searches: the study file's folder and the current one. Not part of its value.
     """
 
     name: str
-    trainer: str
-    method: str
+    trainer: str = registered(kind="trainer")
+    method: str = choice("grid", legal=("grid", "random"))
     metric: Metric
+    metrics: tuple[Metric, ...] = ()
     groups: tuple[str, ...]
     seeds: Seeds
     parameters: Mapping[str, Parameter]
@@ -188,12 +194,19 @@ class Study:
     early_terminate: EarlyTermination | None
     budget: Budget
     resources: Resources
-    evaluate_every: int
-    seed: int = 0
+    evaluate_every: int = bounded(1000, low=1)
+    seed: int = bounded(0, low=0)
     file: str = field(default="", compare=False)
+    module_folders: tuple[str, ...] = field(default=(), compare=False)
 
     def __hash__(self) -> int:
         return hash(json.dumps(self.to_dict()))
+
+    @property
+    def metric_goals(self) -> dict[str, str]:
+        """The goal of every metric that is computed, by name: one's own first, then registered."""
+        own = {m.name: m.goal for m in (self.metric, *self.metrics) if is_path(m.name)}
+        return own | {name: entry.goal for name, entry in METRICS.items()}
 
     def to_dict(self) -> dict[str, Any]:
         """The study in the words of a study file: dumped and loaded again, an equal study."""
@@ -211,6 +224,8 @@ class Study:
             "evaluate_every": self.evaluate_every,
             "seed": self.seed,
         }
+        if self.metrics:
+            data["metrics"] = [asdict(metric) for metric in self.metrics]
         if self.early_terminate is not None:
             data["early_terminate"] = asdict(self.early_terminate)
         return data

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from introsearch.registry import METRICS
+from introsearch.registry import METRICS, is_costly
 from introsearch.study.model import Resources, Study, Trial
 
-MANNER = ("costly_metrics", "evaluate_every", "figures_at", "cpus", "gpus")
+IDENTITY = ("name", "title", "trainer", "settings", "seed", "folder")  # the trial's and its files'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,8 @@ class TrialOrder:
         folder: where checkpoints and figures are kept, shared by all nodes.
         cpus: threads to use.
         gpus: share of a GPU; 0 trains on the CPU.
+        added_metrics: dotted paths of metrics to compute beside the registered ones.
+        module_folders: where dotted paths are searched too.
     """
 
     name: str
@@ -40,13 +43,15 @@ class TrialOrder:
     folder: str
     cpus: float
     gpus: float
+    added_metrics: tuple[str, ...] = ()
+    module_folders: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
     def manner(self) -> dict[str, Any]:
-        """How the trial was run, which is no part of its identity."""
-        return {name: getattr(self, name) for name in MANNER}
+        """How the trial is run, which is no part of its identity."""
+        return {name: value for name, value in asdict(self).items() if name not in IDENTITY}
 
 
 def order_of(study: Study, trial: Trial, *, resources: Resources, folder: str) -> TrialOrder:
@@ -59,16 +64,26 @@ def order_of(study: Study, trial: Trial, *, resources: Resources, folder: str) -
         folder: of the study's files, absolute.
     """
     rungs = study.early_terminate.rungs if study.early_terminate else ()
+    manner = {
+        "costly_metrics": trial.seed in study.seeds.report or is_costly(study.metric.name),
+        "evaluate_every": study.evaluate_every,
+        "figures_at": rungs if trial.stage == "select" else (),
+        "cpus": resources.cpus,
+        "gpus": resources.gpus,
+        "added_metrics": tuple(name for name in study.metric_goals if name not in METRICS),
+        "module_folders": study.module_folders,
+    }
+    return order_in_manner(trial, manner, folder=folder)
+
+
+def order_in_manner(trial: Trial, manner: Mapping[str, Any], *, folder: str = "") -> TrialOrder:
+    """The order for a trial that is run in a known manner (`TrialOrder.manner`)."""
     return TrialOrder(
         name=trial.name,
         title=f"{' + '.join(trial.configuration.groups)}, seed {trial.seed}",
         trainer=trial.configuration.trainer,
         settings=trial.configuration.settings,
         seed=trial.seed,
-        costly_metrics=trial.seed in study.seeds.report or METRICS[study.metric.name].costly,
-        evaluate_every=study.evaluate_every,
-        figures_at=rungs if trial.stage == "select" else (),
         folder=folder,
-        cpus=resources.cpus,
-        gpus=resources.gpus,
+        **manner,
     )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Collection
 from typing import Any, TypeVar
 
 from introsearch.errors import ConfigError, nearest_hint
+from introsearch.registry import check_name
 from introsearch.study.yaml_loader import Document
+from introsearch.training.fields import Bounds, field_type
 
 T = TypeVar("T")
 
@@ -61,6 +64,26 @@ class Section:
             self.document, self.path(name), self.data.get(name), legal=legal, required=required
         )
 
+    def item(
+        self, name: str, i: int, *, legal: Collection[str], required: Collection[str] = ()
+    ) -> Section:
+        """The mapping that stands at place `i` of the list under `name`.
+
+        Raises:
+            ConfigError: as for the section itself.
+        """
+        key, data = self.path(f"{name}.{i}"), self.data[name][i]
+        return Section(self.document, key, data, legal=legal, required=required)
+
+    def child_of(self, name: str, cls: type) -> Section:
+        """The mapping under `name`, with the fields of a dataclass as keys.
+
+        Raises:
+            ConfigError: as for the section itself.
+        """
+        legal = [f.name for f in dataclasses.fields(cls)]
+        return self.child(name, legal=legal, required=required_fields(cls))
+
     def error(self, message: str, name: str = "", *, hint: str = "") -> ConfigError:
         """A ConfigError at one of the section's keys, or at the section."""
         return self.document.error(message, self.path(name), hint=hint)
@@ -68,6 +91,60 @@ class Section:
     def path(self, name: str) -> str:
         """The dotted key of `name` from the file's root."""
         return ".".join(part for part in (self.key, name) if part)
+
+    def read(self, cls: type[T]) -> T:
+        """All keys as a dataclass, whose fields say what is legal.
+
+        Raises:
+            ConfigError: a value that its field does not accept.
+        """
+        return cls(**{f.name: self.field(cls, f.name) for f in dataclasses.fields(cls)})  # type: ignore[arg-type]
+
+    def field(self, cls: type, name: str) -> Any:
+        """One key as a dataclass's field of that name, or the field's default.
+
+        Raises:
+            ConfigError: a value that the field does not accept.
+        """
+        (f,) = [f for f in dataclasses.fields(cls) if f.name == name]
+        wanted, bounds = field_type(cls, name), f.metadata.get("bounds", Bounds())
+        default: Any = None if f.default is dataclasses.MISSING else f.default
+        if "kind" in f.metadata:
+            return self.extension(name, kind=f.metadata["kind"])
+        if wanted.many:
+            return self.whole_numbers(name, low=int(bounds.low))
+        if wanted.scalar is bool:
+            return self.flag(name, default)
+        if wanted.scalar is str:
+            return self.word(name, default or "", legal=f.metadata["legal"])
+        if wanted.scalar is int:
+            return self.whole(name, default, low=int(bounds.low))
+        return self.number(name, default, zero=bounds.above < 0)
+
+    def extension(self, name: str, *, kind: str) -> str:
+        """A registered name, or the dotted path of an extension of the user's own."""
+        value: str = self.data.get(name, "")
+        try:
+            check_name(kind, value)
+        except ConfigError as error:
+            raise self.error(error.message, name, hint=error.hint) from error
+        return value
+
+    def whole_numbers(self, name: str, *, low: int = 0) -> tuple[int, ...]:
+        """A list of different whole numbers of at least `low`; a missing one is empty."""
+        numbers: list[int] = []
+        for i, value in enumerate(self.sequence(name)):
+            number = as_whole(value)
+            if number is None or number < low:
+                raise self.error(
+                    f"must be a whole number of at least {low}, not {value!r}",
+                    f"{name}.{i}",
+                    hint=f"e.g. {name}: [{low}, {low + 1}, {low + 2}]",
+                )
+            if number in numbers:
+                raise self.error(f"{number} is listed twice", f"{name}.{i}", hint="keep one")
+            numbers.append(number)
+        return tuple(numbers)
 
     def whole(self, name: str, default: T, *, low: int = 0) -> int | T:
         """A whole number of at least `low`; 1e3 is one."""
@@ -122,6 +199,15 @@ class Section:
         if not isinstance(value, list):
             raise self.error(f"must be a list, not {value!r}", name, hint=f"write {name}: [...]")
         return value
+
+
+def required_fields(cls: type) -> list[str]:
+    """Names of a dataclass's fields that have no default."""
+    return [
+        f.name
+        for f in dataclasses.fields(cls)
+        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+    ]
 
 
 def is_number(value: Any) -> bool:

@@ -109,7 +109,9 @@ class Recorder:
         run_id = str(found.info.run_id)
         self.client.log_dict(run_id, self.study.to_dict(), record.STUDY_ARTIFACT)
         self.client.update_run(run_id, status="RUNNING")
-        self._tag(run_id, provenance() | {record.STATUS: record.RUNNING})
+        folders = json.dumps(self.study.module_folders)
+        tags = {record.STATUS: record.RUNNING, record.MODULE_FOLDERS: folders}
+        self._tag(run_id, provenance() | tags)
         return run_id
 
     def end_study(self, status: str) -> None:

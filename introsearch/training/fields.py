@@ -90,21 +90,23 @@ class FieldType:
         return f"a list of {several}" if self.many else one
 
 
-@functools.cache
 def field_types(cls: type) -> dict[str, FieldType]:
     """The type of every field of a dataclass, by name.
 
     Raises:
         ConfigError: an annotation that a study file has no values for.
     """
-    hints = get_type_hints(cls)
-    return {
-        f.name: _field_type(f"{cls.__name__}.{f.name}", hints[f.name])
-        for f in dataclasses.fields(cls)
-    }
+    return {f.name: field_type(cls, f.name) for f in dataclasses.fields(cls)}
 
 
-def _field_type(name: str, annotation: Any) -> FieldType:
+@functools.cache
+def field_type(cls: type, name: str) -> FieldType:
+    """The type of one field of a dataclass.
+
+    Raises:
+        ConfigError: as for `field_types`.
+    """
+    annotation = get_type_hints(cls)[name]
     parts = [annotation]
     if get_origin(annotation) in (Union, types.UnionType):
         parts = [part for part in get_args(annotation) if part is not type(None)]
@@ -113,7 +115,7 @@ def _field_type(name: str, annotation: Any) -> FieldType:
     scalar = get_args(inner)[0] if many else inner
     if len(parts) != 1 or scalar not in _WORDS:
         raise ConfigError(
-            f"{name} is annotated as {annotation}, which no study file can express",
+            f"{cls.__name__}.{name} is annotated as {annotation}, which no study file can express",
             hint="bool, int, float, str, tuple[int, ...] and the like, or one of them | None",
         )
     return FieldType(scalar, many=many, optional=optional)
