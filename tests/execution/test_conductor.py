@@ -218,13 +218,13 @@ def some_diverging(study: Study) -> dict[str, int]:
 def test_any_order_of_reports_gives_the_same_record(study: Study, make_site: MakeSite) -> None:
     curves = Curves(1, some_diverging(study))
     records = []
-    for seed, at_once in enumerate((1, 2, 4, 100)):
+    for seed, at_once in enumerate((1, 3, 100)):
         site = make_site(curves)
         site.run(seed=seed, at_once=at_once)
         assert not site.conductor.pending()
         assert not site.conductor.open
         records.append(site.record())
-    assert {record.STOPPED, record.FINISHED, record.DIVERGED} == set(statuses(site).values())
+    assert len(set(statuses(site).values())) > 1, "all trials ended alike: shows little"
     for other in records[1:]:
         assert other == records[0]
 
@@ -253,7 +253,7 @@ def test_the_record_is_what_the_ladders_say(study: Study, make_site: MakeSite) -
 # -- kills ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kill_after", [1, 13, 25])
+@pytest.mark.parametrize("kill_after", [1, 8, 15])
 def test_a_killed_driver_is_continued_to_the_same_record(
     study: Study, make_site: MakeSite, kill_after: int
 ) -> None:
@@ -324,14 +324,18 @@ def test_what_lies_beyond_an_undecided_rung_is_not_recorded(
 def test_a_trial_waits_for_all_its_groups(study: Study, make_site: MakeSite) -> None:
     """Finished, and kept by one group, it is not recorded before the other has decided too."""
     low, high = names(study, "low"), names(study, "high")
-    shared = next(n for n in low if n in high and high.index(n) > 0)
+    shared = next(name for name in low if name in high)
     site = make_site(Curves(9))
+    orders = {
+        "low": (shared, *(n for n in low if n != shared)),
+        "high": (*(n for n in high if n != shared), shared),
+    }
+    site.open(ladders={g: Ladder(order, RUNGS, eta=2) for g, order in orders.items()})
     site.curves.best = shared
-    for name in low[: low.index(shared) + 1]:
-        site.conductor.on_start(name)
-        for evaluation in site.curves.evaluations(name):
-            site.conductor.on_evaluation(name, evaluation)
-    decisions = {g: site.conductor.ladders[g].decision(shared).action for g in ("low", "high")}
+    site.conductor.on_start(shared)
+    for evaluation in site.curves.evaluations(shared):
+        site.conductor.on_evaluation(shared, evaluation)
+    decisions = {g: site.conductor.ladders[g].decision(shared).action for g in orders}
     assert decisions == {"low": "keep", "high": "wait"}
     assert site.conductor.status(shared) == record.RUNNING
     site.run()
