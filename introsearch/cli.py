@@ -88,6 +88,38 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("--json", action="store_true", help="print everything as JSON")
     _add_store_options(status)
     status.set_defaults(command=_status)
+
+    replay = commands.add_parser(
+        "replay",
+        help="run a recorded trial again and compare",
+        description="Run a recorded trial again, in this process, and compare all that it "
+        "measures. Nothing is written to the record.",
+    )
+    replay.add_argument(
+        "trial", metavar="TRIAL", help="its name, an unambiguous start of it, or its MLflow run id"
+    )
+    replay.add_argument("--study", metavar="NAME", help="if several studies have the trial")
+    replay.add_argument("--figures", type=Path, metavar="DIR", help="draw its figures there")
+    _add_store_options(replay)
+    replay.set_defaults(command=_replay)
+
+    ui = commands.add_parser(
+        "ui",
+        help="look at the record in a browser",
+        description="Serve MLflow's pages of the record to this machine alone, until Ctrl-C.",
+    )
+    ui.add_argument("name", metavar="NAME", nargs="?", help="a study (default: list them all)")
+    ui.add_argument("--port", type=int, help="(default: 5000, or the next free one)")
+    _add_store_options(ui)
+    ui.set_defaults(command=_ui)
+
+    schema = commands.add_parser(
+        "schema",
+        help="print the JSON Schema of a file, for editors",
+        description="Print the JSON Schema of a file, with which editors complete and check it.",
+    )
+    schema.add_argument("file", choices=("study",), help="which file's")
+    schema.set_defaults(command=_schema)
     return parser
 
 
@@ -200,6 +232,28 @@ def _status(options: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
+def _replay(options: argparse.Namespace) -> int:
+    client = _open_record(options)
+    from introsearch.tracking.find import find_trial
+
+    run = find_trial(client, options.trial, study=options.study)
+    from introsearch.execution.replay import replay
+    from introsearch.execution.replay_text import replay_progress, replay_text
+
+    with replay_progress() as notify:
+        result = replay(client, run, figures=options.figures, notify=notify)
+    print(replay_text(result))
+    return EXIT_DONE if result.matches else EXIT_SOME_FAILED
+
+
+def _ui(options: argparse.Namespace) -> int:
+    client = _open_record(options)
+    from introsearch.tracking.ui import show_pages
+
+    show_pages(client, options.name, port=options.port)
+    return EXIT_DONE
+
+
 def _open_record(options: argparse.Namespace) -> MlflowClient:
     """A client of a store that is there already."""
     from introsearch.tracking.address import check_uri, default_uri, sqlite_exists
@@ -214,6 +268,15 @@ def _open_record(options: argparse.Namespace) -> MlflowClient:
     from introsearch.tracking.store import open_store
 
     return open_store(uri)
+
+
+def _schema(options: argparse.Namespace) -> int:
+    import json
+
+    from introsearch.study.schema import study_schema
+
+    print(json.dumps(study_schema(), indent=2))
+    return EXIT_DONE
 
 
 def _load(options: argparse.Namespace) -> Study:

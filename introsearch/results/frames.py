@@ -16,13 +16,23 @@ from introsearch.results import record
 PAGE = 1_000
 
 
-def runs_of(client: MlflowClient, experiment_id: str, *, level: str) -> Iterator[Run]:
-    """All runs of one level (``study``, ``configuration`` or ``seed``) of an experiment."""
+def runs_of(
+    client: MlflowClient, experiment_id: str, *, level: str, where: str = ""
+) -> Iterator[Run]:
+    """All runs of one level (``study``, ``configuration`` or ``seed``) of an experiment.
+
+    Args:
+        client: of the store.
+        experiment_id: the experiment.
+        level: of the runs.
+        where: a further condition, as MLflow writes it.
+    """
     token = None
+    condition = f"tags.`{record.LEVEL}` = '{level}'" + (f" AND {where}" if where else "")
     while True:
         page = client.search_runs(
             [experiment_id],
-            filter_string=f"tags.`{record.LEVEL}` = '{level}'",
+            filter_string=condition,
             max_results=PAGE,
             order_by=["attributes.start_time ASC"],
             page_token=token,
