@@ -31,8 +31,8 @@ from introsearch.training.settings import settings_class
 TOP_LEVEL = tuple(f.name for f in dataclasses.fields(Study) if f.compare)
 REQUIRED = ("trainer", "metric", "groups", "seeds", "parameters")
 _METRIC_KEYS = ("name", "goal")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_VARIANT_NAME = re.compile(r"[A-Za-z0-9_+-]+")
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+VARIANT_NAME = r"[A-Za-z0-9_+-]+"
 
 
 def load_study(
@@ -102,7 +102,7 @@ def _read_name(root: Section, *, name: str | None) -> str:
     value: Any = name if name is not None else root.data.get("name")
     if value is None:
         value = Path(root.document.file).stem
-    if isinstance(value, str) and _NAME.fullmatch(value):
+    if isinstance(value, str) and re.fullmatch(NAME, value):
         return value
     message = f"{value!r} cannot name a study"
     hint = "letters, digits, '.', '_' and '-', the first a letter or digit, at most 100"
@@ -134,7 +134,7 @@ def _read_variants(root: Section, *, method: str) -> dict[str, Variant]:
     variants = {}
     section = root.child("variants")
     for name in section.data:
-        if not _VARIANT_NAME.fullmatch(name):
+        if not re.fullmatch(VARIANT_NAME, name):
             hint = "letters, digits, '_', '+' and '-'"
             raise section.error(f"{name!r} cannot name a variant", name, hint=hint)
         variant = section.child(name)

@@ -24,8 +24,8 @@ class Parameter:
         min: its lower bound, in value space.
         max: its upper bound, in value space.
         times: name of a parameter that every candidate is multiplied with.
-        by: name of a parameter whose value looks this one up in `table`.
-        table: from the label of that value to this parameter's value.
+        by: name of a parameter whose value looks this one up.
+        table: from each value of that parameter to this one's.
     """
 
     values: tuple[Any, ...] = ()

@@ -175,7 +175,9 @@ class Section:
 
     def flag(self, name: str, default: bool) -> bool:
         """true or false."""
-        value = self.data.get(name, default)
+        value = self.data.get(name)
+        if value is None:
+            return default
         if not isinstance(value, bool):
             raise self.error(
                 f"must be true or false, not {value!r}", name, hint=f"write {name}: true"
