@@ -83,6 +83,9 @@ class TrialRun:
         costly = self.order.costly_metrics and self.trainer.iteration >= self.end
         names = [name for name, metric in METRICS.items() if costly or not metric.costly]
         metrics: dict[str, float] = self.trainer.evaluate([*names, *self.order.added_metrics])
+        if averaged := self.order.averaged_metric:
+            values = self.trainer.evaluate([averaged], averaged=True)
+            metrics[f"averaged/{averaged}"] = values[averaged]
         for name, value in metrics.items():
             if not math.isfinite(value):
                 raise TrialDiverged(f"metric {name!r}", iteration=self.trainer.iteration)

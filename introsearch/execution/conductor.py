@@ -158,7 +158,7 @@ class Conductor:
         return [self.ladders[g] for g in trial.configuration.groups if g in self.ladders]
 
     def _tell_ladders(self, opened: _OpenTrial, evaluation: Evaluation) -> None:
-        value = evaluation.metrics.get(self.study.metric.name)
+        value = evaluation.metrics.get(self.study.compared_metric)
         for ladder in self._ladders_of(opened.trial):
             if value is not None:
                 ladder.report(opened.trial.name, evaluation.iteration, value)

@@ -51,12 +51,15 @@ class EarlyTermination:
         min_iter: the first rung.
         max_iter: no rung at or after this iteration.
         eta: one in `eta` trials is kept at each rung; the next rung is `eta` times later.
+        averaged: compare the metric of averaged weights, which is steadier while the learning rate
+            is high. Tables report the weights themselves all the same.
     """
 
     type: str = choice("asha", legal=("asha",))
     min_iter: int = bounded(low=1)
     max_iter: int = bounded(low=1)
     eta: int = bounded(3, low=2)
+    averaged: bool = False
 
     @property
     def rungs(self) -> tuple[int, ...]:
@@ -201,6 +204,12 @@ class Study:
 
     def __hash__(self) -> int:
         return hash(json.dumps(self.to_dict()))
+
+    @property
+    def compared_metric(self) -> str:
+        """The recorded metric that rungs compare."""
+        early, name = self.early_terminate, self.metric.name
+        return f"averaged/{name}" if early is not None and early.averaged else name
 
     @property
     def metric_goals(self) -> dict[str, str]:

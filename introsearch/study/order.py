@@ -28,6 +28,7 @@ class TrialOrder:
         folder: where checkpoints and figures are kept, shared by all nodes.
         cpus: threads to use.
         gpus: share of a GPU; 0 trains on the CPU.
+        averaged_metric: a metric to compute with averaged weights too, for early termination.
         added_metrics: dotted paths of metrics to compute beside the registered ones.
         module_folders: where dotted paths are searched too.
     """
@@ -43,6 +44,7 @@ class TrialOrder:
     folder: str
     cpus: float
     gpus: float
+    averaged_metric: str = ""
     added_metrics: tuple[str, ...] = ()
     module_folders: tuple[str, ...] = ()
 
@@ -70,6 +72,9 @@ def order_of(study: Study, trial: Trial, *, resources: Resources, folder: str) -
         "figures_at": rungs if trial.stage == "select" else (),
         "cpus": resources.cpus,
         "gpus": resources.gpus,
+        "averaged_metric": study.metric.name
+        if trial.stage == "select" and study.compared_metric != study.metric.name
+        else "",
         "added_metrics": tuple(name for name in study.metric_goals if name not in METRICS),
         "module_folders": study.module_folders,
     }

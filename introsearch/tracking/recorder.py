@@ -44,7 +44,7 @@ class TrialState:
         run_id: of its seed run.
         status: one of the statuses in `results.record`.
         iteration: the last iteration that is recorded; -1 if none.
-        rungs: the study's metric at each rung, by iteration.
+        rungs: the metric that rungs compare, by iteration.
         metrics: last values.
     """
 
@@ -79,7 +79,7 @@ class Recorder:
         }
         self.trials = {
             trial_name(run.data.tags[record.CONFIG_ID], int(run.data.tags[record.SEED])): _state(
-                run, metric=study.metric.name
+                run, metric=study.compared_metric
             )
             for run in runs_of(client, self.experiment_id, level="seed")
         }
@@ -176,7 +176,7 @@ class Recorder:
     def _log_batch(
         self, state: TrialState, evaluations: Sequence[Evaluation], rungs: Sequence[int]
     ) -> None:
-        metric = self.study.metric.name
+        metric = self.study.compared_metric
         for e in evaluations:
             if e.iteration in rungs and metric in e.metrics:
                 state.rungs[e.iteration] = e.metrics[metric]
@@ -197,13 +197,13 @@ class Recorder:
         )
 
     def rung_values(self, trial: Trial, *, rungs: Sequence[int]) -> Mapping[int, float]:
-        """The study's metric at each rung that a recorded trial has reached.
+        """The compared metric at each rung that a recorded trial has reached.
 
         A study file's metric or rungs may have changed since the trial was recorded.
         """
         state = self.trials[trial.name]
         if any(rung <= state.iteration and rung not in state.rungs for rung in rungs):
-            history = self.client.get_metric_history(state.run_id, self.study.metric.name)
+            history = self.client.get_metric_history(state.run_id, self.study.compared_metric)
             state.rungs |= {point.step: point.value for point in history if point.step in rungs}
         return {rung: value for rung, value in state.rungs.items() if rung in rungs}
 

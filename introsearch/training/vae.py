@@ -170,7 +170,9 @@ class VAE(Trainer):
         view, stream = self._view(), self._evaluation_stream()
         real = self.dataset.sample(FIGURE_POINTS, stream)
         mu, logvar = self.encoder(real)
-        latents = reparameterise(mu, logvar, torch.randn(mu.shape, generator=stream, device=self.device))
+        latents = reparameterise(
+            mu, logvar, torch.randn(mu.shape, generator=stream, device=self.device)
+        )
         grid = window_grid(FIGURE_GRID, half_width=self.dataset.half_width).to(self.device)
         noise = torch.randn(10, 1, mu.shape[1], generator=stream, device=self.device)
         parts = self.prior.components()

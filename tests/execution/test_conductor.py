@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import random
@@ -93,6 +94,17 @@ class Curves:
             seconds=iteration / 100,
             reason="loss is not finite" if diverged else "",
         )
+
+
+class Reversed(Curves):
+    """Averaged weights that say the opposite."""
+
+    def _evaluation(self, name: str, iteration: int, status: str) -> Evaluation:
+        evaluation = super()._evaluation(name, iteration, status)
+        if METRIC not in evaluation.metrics:
+            return evaluation
+        averaged = {"averaged/" + METRIC: -evaluation.metrics[METRIC]}
+        return dataclasses.replace(evaluation, metrics=evaluation.metrics | averaged)
 
 
 class Killed(Exception):
@@ -248,6 +260,21 @@ def test_the_record_is_what_the_ladders_say(study: Study, make_site: MakeSite) -
         assert json.loads(entry[record.RUNGS]) == {METRIC: expected}
         drawn = [i for i in (*RUNGS, END) if i <= end]
         assert entry["artifacts"] == [f"model_{i:07d}.png" for i in drawn]
+
+
+def test_rungs_compare_averaged_weights_where_asked(study: Study, make_site: MakeSite) -> None:
+    """Ranks by the averaged metric are the reverse here: decisions must follow them."""
+    asked = dataclasses.replace(study.early_terminate, averaged=True)
+    averaged = dataclasses.replace(study, early_terminate=asked)
+    plain, site = make_site(Curves(3)), make_site(Reversed(3), study=averaged)
+    for one in (plain, site):
+        one.run()
+    assert statuses(plain) != statuses(site)
+    for name, entry in site.record().items():
+        values = json.loads(entry[record.RUNGS])["averaged/" + METRIC]
+        assert all(v == -site.curves.value(name, int(r)) for r, v in values.items())
+        reached = [r for r in RUNGS if r <= int(entry[record.ITERATION])]
+        assert [int(r) for r in values] == reached
 
 
 # -- kills ----------------------------------------------------------------------------------------

@@ -1,0 +1,62 @@
+"""A trial in this process: what its order asks for."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from introsearch.study.expand import expand, report_trials, select_trials
+from introsearch.study.loader import load_study
+from introsearch.study.model import Resources, Study
+from introsearch.study.order import order_of
+from introsearch.trial_run import TrialRun
+
+STUDY = """\
+trainer: sintrovae
+metric: {name: responsibility_entropy}
+groups: [variant]
+seeds: {select: [0], report: [1]}
+parameters:
+  dataset: rings
+  iterations: 60
+  warmup_iterations: 20
+  handover_iterations: 5
+  lr_milestones: []
+  batch_size: 16
+  hidden_units: 16
+  num_draws: 5
+  average_decay: 0.9
+variants:
+  ip: {prior: mog, components: 4, intro_prior: true}
+early_terminate: {type: asha, min_iter: 40, max_iter: 60, eta: 2, averaged: true}
+evaluate_every: 20
+"""
+
+
+def read(tmp_path: Path) -> Study:
+    path = tmp_path / "study.yaml"
+    path.write_text(STUDY)
+    return load_study(path)
+
+
+def test_the_averaged_metric_is_that_of_averaged_weights(tmp_path: Path) -> None:
+    study = read(tmp_path)
+    trial = select_trials(study, expand(study))[0]
+    run = TrialRun(order_of(study, trial, resources=Resources(), folder=""))
+    name = study.metric.name
+    run.step()
+    last = run.step()
+    judged = run.trainer.evaluate([name], averaged=True)[name]
+    assert last.metrics[f"averaged/{name}"] == judged != last.metrics[name]
+
+
+def test_report_trials_need_no_averaged_metric(tmp_path: Path) -> None:
+    study = read(tmp_path)
+    expansion = expand(study)
+    winners = {group: members[0].id for group, members in expansion.members.items()}
+    trial = report_trials(study, expansion, winners)[0]
+    assert not order_of(study, trial, resources=Resources(), folder="").averaged_metric
+    plain = dataclasses.replace(study.early_terminate, averaged=False)
+    study = dataclasses.replace(study, early_terminate=plain)
+    trial = select_trials(study, expand(study))[0]
+    assert not order_of(study, trial, resources=Resources(), folder="").averaged_metric
