@@ -160,7 +160,7 @@ def _run(options: argparse.Namespace) -> int:
     study = _load(options)
 
     from introsearch.execution.environment import check_resources, prepare_environment
-    from introsearch.tracking.address import check_uri, default_uri
+    from introsearch.tracking.address import check_uri, default_uri, without_password
 
     runs_dir: Path = options.runs_dir
     uri = options.tracking_uri or default_uri(runs_dir)
@@ -177,17 +177,27 @@ def _run(options: argparse.Namespace) -> int:
     folder = runs_dir / study.name
     progress = Progress(_groups(study), metric=study.metric.name, goal=study.metric.goal)
     with locked(folder), progress:
-        progress.say(f"Study {study.name}: files in {folder}, MLflow store {uri}")
+        progress.say(f"Study {study.name}: files in {folder}, MLflow store {without_password(uri)}")
         runner = StudyRunner(study, client=client, folder=folder, progress=progress)
         try:
             result = runner.run()
         except Interrupted as reason:
             progress.say(f"Stopped: {reason}. The same command continues.")
             return EXIT_INTERRUPTED
-        return _finish(result, folder, uri, progress)
+        return _finish(result, folder, progress, store=_store_options(options))
 
 
-def _finish(result: StudyResult, folder: Path, uri: str, progress: Progress) -> int:
+def _store_options(options: argparse.Namespace) -> str:
+    """The options that name the same store to another command."""
+    parts = [] if options.runs_dir == Path("runs") else [f"--runs-dir {options.runs_dir}"]
+    if options.tracking_uri:
+        from introsearch.tracking.address import without_password
+
+        parts.append(f"--tracking-uri {without_password(options.tracking_uri)}")
+    return "".join(f" {part}" for part in parts)
+
+
+def _finish(result: StudyResult, folder: Path, progress: Progress, *, store: str) -> int:
     """Print and keep what the study found."""
     from introsearch.results.record import FAILED, FINISHED
     from introsearch.trial_files import write_atomically
@@ -197,7 +207,7 @@ def _finish(result: StudyResult, folder: Path, uri: str, progress: Progress) -> 
     text = f"\nChosen configurations\n\n{result.chosen_table('md')}\n\n{result.table('md')}\n"
     progress.say(text)
     progress.say(f"Tables and figures: {folder}")
-    progress.say(f"Every run: mlflow ui --backend-store-uri {uri}")
+    progress.say(f"Every run, in the browser: introsearch ui {result.study.name}{store}")
     statuses = result.frame["status"]
     without = [group for group, identity in result.chosen.items() if identity is None]
     for group in without:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -14,6 +15,11 @@ LEGAL_SCHEMES = ("sqlite", "postgresql", "mysql", "mssql", "http", "https")
 def default_uri(runs_folder: Path) -> str:
     """The SQLite store shared by all studies below `runs_folder`."""
     return f"sqlite:///{runs_folder.resolve() / 'mlflow.db'}"
+
+
+def without_password(text: str) -> str:
+    """`text` with the user and password of every address in it replaced by stars."""
+    return re.sub(r"(://)[^/@\s]+@", r"\1***@", text)
 
 
 def check_uri(uri: str, *, folder_will_exist: Path) -> None:

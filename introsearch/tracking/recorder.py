@@ -25,6 +25,7 @@ from introsearch.results.frames import runs_of
 from introsearch.results.record import Evaluation
 from introsearch.study.model import Configuration, Study, Trial, trial_name
 from introsearch.study.order import order_of
+from introsearch.tracking.address import without_password
 
 PARENT = "mlflow.parentRunId"
 EVALUATIONS_PER_BATCH = 20  # MLflow splits batches of more than 1,000 metrics
@@ -325,10 +326,14 @@ def provenance() -> dict[str, str]:
     tags = {f"introsearch.version.{name}": version(name) for name in packages}
     tags["introsearch.version.python"] = platform.python_version()
     tags["introsearch.host"] = platform.node()
-    tags["introsearch.command"] = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:500]
+    tags["introsearch.command"] = _command()
     tags["mlflow.user"] = os.environ.get("USER", "")
     commit = _git_commit()
     return tags | ({"mlflow.source.git.commit": commit} if commit else {})
+
+
+def _command() -> str:
+    return without_password(" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]))[:500]
 
 
 def _git_commit() -> str:
