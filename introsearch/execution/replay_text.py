@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from introsearch.execution.replay import TOLERANCE, Difference, Replay
 from introsearch.results.durations import duration
+from introsearch.results.record import DIVERGED, FAILED
 
 NUM_SHOWN = 5
 
@@ -40,8 +41,8 @@ def replay_text(result: Replay) -> str:
     """How the replayed trial compares, in a few lines."""
     lines = [
         f"{result.trial} ({result.title}), {result.status} at iteration {result.iteration:,}",
-        f"replayed in {duration(result.seconds)}: {result.num_values:,} values of "
-        f"{result.num_evaluations:,} evaluations compared",
+        f"replayed in {duration(result.seconds)}: {_count(result.num_values, 'value')} of "
+        f"{_count(result.num_evaluations, 'evaluation')} compared",
         _verdict(result),
     ]
     if not result.matches:
@@ -56,15 +57,22 @@ def replay_text(result: Replay) -> str:
 
 def _verdict(result: Replay) -> str:
     if result.exact:
-        return "It matches exactly."
+        if result.status == DIVERGED:
+            return "It matches exactly, and diverges at the same iteration."
+        crash = " as far as it was recorded, before it crashed" if result.status == FAILED else ""
+        return f"It matches exactly{crash}."
     if result.ended_otherwise:
         return f"It differs: {result.ended_otherwise}."
     if result.matches:
         return (
-            f"It matches within {TOLERANCE:g}: {len(result.differences):,} values are not exactly "
-            f"the same; {_largest(result.differences)}."
+            f"It matches within {TOLERANCE:g}: {_count(len(result.differences), 'value')} not exactly the "
+            f"same; {_largest(result.differences)}."
         )
     return f"It differs from iteration {result.beyond_tolerance[0].iteration:,} on:"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _largest(differences: Sequence[Difference]) -> str:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -14,6 +15,8 @@ from introsearch.results.durations import duration
 from introsearch.results.status import STATES, TO_COME, GroupStatus, StudyStatus, TrialStatus
 
 NUM_LATEST = 5
+WIDE = 10_000
+WRAPPED = ("group", "why")  # on a narrow terminal
 ALWAYS_SHOWN = (record.FINISHED, TO_COME)
 STYLES = {
     record.FINISHED: "green",
@@ -36,18 +39,32 @@ def show_status(
         console: where to; standard output unless given.
     """
     console = console or Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 10_000  # lines of a file are never broken
+    if console.is_terminal:
+        _print_all(console, status, all_trials=all_trials)
+        return
+    console.width = WIDE  # lines of a file are never broken
+    with console.capture() as captured:
+        _print_all(console, status, all_trials=all_trials)
+    for line in captured.get().splitlines():
+        print(line.rstrip(), file=console.file)
+
+
+def _print_all(console: Console, status: StudyStatus, *, all_trials: bool) -> None:
     console.print(Text(_headline(status), style="bold"))
-    for line in _remarks(status):
-        console.print(Text(line))
+    for remark in _remarks(status):
+        console.print(Text(remark))
     console.print()
-    console.print(_group_table(status))
+    table = _group_table(status)
+    if Measurement.get(console, console.options.update(width=WIDE), table).maximum > console.width:
+        table = _group_table(status, narrow=True)
+    console.print(table)
     decisions, failures = status.decisions(), status.failures()
-    for title, trials in (("Last decisions", decisions), ("Diverged or failed last", failures)):
-        if trials:
-            console.print(f"\n{title}", style="bold")
-            console.print(_latest_table(trials[:NUM_LATEST]))
+    if decisions:
+        console.print("\nLast decisions", style="bold")
+        console.print(_latest_table([(t, t.decision) for t in decisions[:NUM_LATEST]]))
+    if failures:
+        console.print("\nDiverged or failed last", style="bold")
+        console.print(_latest_table([(t, t.reason) for t in failures[:NUM_LATEST]]))
     if all_trials:
         console.print("\nTrials", style="bold")
         console.print(_trial_table(status))
@@ -60,7 +77,7 @@ def _headline(status: StudyStatus) -> str:
         record.FAILED: "ended, but trials failed or a group has no winner",
         record.INTERRUPTED: "interrupted; the same `introsearch run` continues it",
     }
-    text = f"{status.study}: {words.get(status.state, status.state)}"
+    text = f"{status.study} ({status.goal} {status.metric}): {words[status.state]}"
     if status.active is None and status.state == record.RUNNING:
         text += ", as far as the record says"
     return text
@@ -86,21 +103,28 @@ def _remarks(status: StudyStatus) -> list[str]:
     return lines
 
 
-def _new_table(*columns: str, right: Sequence[str] = ()) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+def _new_table(*columns: str, right: Sequence[str] = (), gap: int = 2) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
     for name in columns:
-        table.add_column(name, justify="right" if name in right else "left", overflow="fold")
+        table.add_column(
+            name,
+            justify="right" if name in right else "left",
+            overflow="fold",
+            no_wrap=name not in WRAPPED,
+            min_width=8 if name in WRAPPED else None,
+        )
     return table
 
 
-def _group_table(status: StudyStatus) -> Table:
+def _group_table(status: StudyStatus, *, narrow: bool = False) -> Table:
     states = [
         state
         for state in STATES
         if state in ALWAYS_SHOWN or any(row.counts[state] for row in status.groups)
     ]
-    best = f"best {status.metric}"
-    table = _new_table("stage", "group", *states, best, "configuration", right=(*states, best))
+    right = (*states, "best")
+    last = () if narrow else ("configuration",)
+    table = _new_table("stage", "group", *right, *last, right=right, gap=1 if narrow else 2)
     several = len({row.group for row in status.groups}) > 2
     stage = ""
     for row in status.groups:
@@ -110,8 +134,7 @@ def _group_table(status: StudyStatus) -> Table:
                 row.group or Text("all", style="bold"),
                 *(_count(row, state) for state in states),
                 _value(row.best),
-                row.config_id or "",
-                end_section=not row.group,
+                *(() if narrow else (row.config_id or "",)),
             )
             stage = row.stage
     return table
@@ -122,15 +145,16 @@ def _count(row: GroupStatus, state: str) -> Text:
     return Text(f"{number:,}" if number else "", style=STYLES.get(state, ""))
 
 
-def _latest_table(trials: Sequence[TrialStatus]) -> Table:
+def _latest_table(trials: Sequence[tuple[TrialStatus, str]]) -> Table:
+    """Trials and what is said of them."""
     table = _new_table("when", "trial", "group", "outcome", "why")
-    for trial in trials:
+    for trial, why in trials:
         table.add_row(
             _when(trial.end_ms),
             trial.name,
             " + ".join(trial.groups),
             _state(trial),
-            trial.reason or trial.decision,
+            why,
         )
     return table
 

@@ -222,7 +222,7 @@ def _mean_of_chosen(cell: _Cell) -> float | None:
 
 
 def _at_once(trials: Iterable[RecordedTrial], *, active: bool | None, now_ms: float) -> float:
-    """Trials at work at a time; one that runs was at work since its last evaluation too."""
+    """Trials at work at a time; one that runs has been at work since its last evaluation too."""
     ended, running = [], []
     for trial in trials:
         if trial.last_ms is None:

@@ -128,7 +128,7 @@ class StudyStatus:
 
     def decisions(self) -> list[TrialStatus]:
         """Trials that early termination has judged, the latest first."""
-        return _latest_first(t for t in self.trials if "rung " in t.decision)
+        return _latest_first(t for t in self.trials if "keep " in t.decision)
 
     def failures(self) -> list[TrialStatus]:
         """Trials that diverged or failed, the latest first."""
