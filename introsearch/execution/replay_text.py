@@ -64,10 +64,9 @@ def _verdict(result: Replay) -> str:
     if result.ended_otherwise:
         return f"It differs: {result.ended_otherwise}."
     if result.matches:
-        return (
-            f"It matches within {TOLERANCE:g}: {_count(len(result.differences), 'value')} not exactly the "
-            f"same; {_largest(result.differences)}."
-        )
+        number = _count(len(result.differences), "value")
+        worst = _largest(result.differences)
+        return f"It matches within {TOLERANCE:g}: {number} not exactly the same; {worst}."
     return f"It differs from iteration {result.beyond_tolerance[0].iteration:,} on:"
 
 

@@ -129,7 +129,8 @@ def _group_table(status: StudyStatus, *, narrow: bool = False) -> Table:
     stage = ""
     for row in status.groups:
         if row.group or several:
-            table.add_row(
+            _add_row(
+                table,
                 row.stage if row.stage != stage else "",
                 row.group or Text("all", style="bold"),
                 *(_count(row, state) for state in states),
@@ -138,6 +139,11 @@ def _group_table(status: StudyStatus, *, narrow: bool = False) -> Table:
             )
             stage = row.stage
     return table
+
+
+def _add_row(table: Table, *cells: str | Text) -> None:
+    """Brackets are text, not markup."""
+    table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))
 
 
 def _count(row: GroupStatus, state: str) -> Text:
@@ -149,7 +155,8 @@ def _latest_table(trials: Sequence[tuple[TrialStatus, str]]) -> Table:
     """Trials and what is said of them."""
     table = _new_table("when", "trial", "group", "outcome", "why")
     for trial, why in trials:
-        table.add_row(
+        _add_row(
+            table,
             _when(trial.end_ms),
             trial.name,
             " + ".join(trial.groups),
@@ -166,7 +173,8 @@ def _trial_table(status: StudyStatus) -> Table:
         right=numbers,
     )  # fmt: skip
     for trial in status.trials:
-        table.add_row(
+        _add_row(
+            table,
             trial.name,
             trial.stage,
             " + ".join(trial.groups),

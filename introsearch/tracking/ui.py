@@ -186,7 +186,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     """End the server and all that it has started, which are one process group."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # impatience would leave it running
-    for number, patience_s in ((signal.SIGTERM, STOP_S), (signal.SIGKILL, STOP_S)):
+    for number, patience_s in ((signal.SIGTERM, STOP_S), (signal.SIGKILL, 1.0)):
         deadline = time.monotonic() + patience_s
         if _signal_group(process, number):
             while _signal_group(process, 0) and time.monotonic() < deadline:
