@@ -155,6 +155,9 @@ LIGHT = {"ray", "mlflow", "torch", "torchvision", "pandas", "matplotlib"}
         (MAIN.format(arguments=["run", "missing.yaml"]), LIGHT),
         (MAIN.format(arguments=["run", "good.yaml", "--tracking-uri", "nonsense"]), LIGHT),
         (MAIN.format(arguments=["report", "light"]), LIGHT),
+        (MAIN.format(arguments=["status", "light"]), LIGHT),
+        (MAIN.format(arguments=["replay", "0123456789ab-s0"]), LIGHT),
+        (MAIN.format(arguments=["ui"]), LIGHT),
     ],
 )
 def test_what_is_not_needed_is_not_imported(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -45,7 +46,7 @@ def show_pages(client: MlflowClient, name: str | None = None, *, port: int | Non
     """
     uri, places = client.tracking_uri, pages(client, name)
     if uri.startswith("http"):
-        _announce(uri.rstrip("/"), places)
+        _announce(re.sub("//[^/@]*@", "//", uri).rstrip("/"), places)  # without a password
         return
     port = free_port(port)
     try:

@@ -67,7 +67,7 @@ def test_a_server_that_is_there_already_is_only_named(
     experiment_id = add_study(client, "far")
     monkeypatch.setattr(ui, "served", None)
     monkeypatch.setattr(ui, "pages", lambda _, name: {name: f"/#/experiments/{experiment_id}"})
-    there = SimpleNamespace(tracking_uri="http://example.org:80/")
+    there = SimpleNamespace(tracking_uri="http://me:secret@example.org:80/")
     show_pages(there, "far")  # type: ignore[arg-type]
     assert capsys.readouterr().out == f"far  http://example.org:80/#/experiments/{experiment_id}\n"
 
