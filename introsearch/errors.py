@@ -93,6 +93,10 @@ def _rebuild_trial_diverged(term: str, iteration: int) -> TrialDiverged:
     return TrialDiverged(term, iteration=iteration)
 
 
+class RecordError(IntrosearchError):
+    """The MLflow store stopped answering in the middle of a study."""
+
+
 class ClusterError(IntrosearchError):
     """The cluster (Ray, Slurm) did not do what was asked of it."""
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import ray
+from mlflow.exceptions import MlflowException
 from ray import tune
+from ray.tune.error import TuneError
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
@@ -58,6 +61,9 @@ def run_trials(
 
     Returns:
         False if the user interrupted.
+
+    Raises:
+        MlflowException: the record cannot be written any more.
     """
     scheduler = _Scheduler(conductor, progress)
     try:
@@ -67,8 +73,12 @@ def run_trials(
             interrupted = bool(scheduler.running or conductor.abort_reason)
             if interrupted or not scheduler.lost:
                 break
-    finally:
+    except MlflowException:
+        raise
+    except BaseException:
         conductor.interrupt()
+        raise
+    conductor.interrupt()
     return not conductor.pending() or bool(conductor.abort_reason)
 
 
@@ -92,7 +102,7 @@ def _fit(scheduler: _Scheduler, *, resources: Resources, folder: Path, deadline:
         run_config=tune.RunConfig(
             name="scratch",
             storage_path=str(scratch.resolve()),
-            callbacks=[_StartListener(conductor, scheduler.progress)],
+            callbacks=[_StartListener(scheduler)],
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0),
             failure_config=tune.FailureConfig(max_failures=study.budget.max_restarts),
             stop=_Abort(conductor, deadline),
@@ -101,6 +111,10 @@ def _fit(scheduler: _Scheduler, *, resources: Resources, folder: Path, deadline:
     )
     try:
         tuner.fit()
+    except TuneError:
+        if scheduler.error is not None:
+            raise scheduler.error from None
+        raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -136,12 +150,14 @@ class _Scheduler(_NotPickled, FIFOScheduler):
         running: trials that have not ended.
         lost: trials whose worker died while it was being prepared for them. Ray Tune does not
             restart these, whatever `max_failures` is.
+        error: what went wrong here, if anything; Ray Tune raises only its text.
     """
 
     def __init__(self, conductor: Conductor, progress: Progress) -> None:
         super().__init__()
         self.conductor = conductor
         self.progress = progress
+        self.error: Exception | None = None
 
     def start(self, *, may_fail: bool) -> None:
         """Before each fit; a lost trial has failed if there will be none after it."""
@@ -163,31 +179,45 @@ class _Scheduler(_NotPickled, FIFOScheduler):
     def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:
         self.running.discard(_trial_name(trial))
         restarted = trial.run_metadata.num_failures > trial.max_failures
-        if restarted or self.may_fail:
-            self.conductor.on_crash(_trial_name(trial), _traceback(trial))
-        else:
+        if not restarted and not self.may_fail:
             self.lost.add(_trial_name(trial))
+            return
+        with self._keeping_error():
+            self.conductor.on_crash(_trial_name(trial), _traceback(trial))
+        self.progress.update(self.conductor)
+
+    def on_trial_start(self, trial: TuneTrial) -> None:
+        """Not Ray Tune's own hook: schedulers are not told, callbacks are."""
+        with self._keeping_error():
+            self.conductor.on_start(_trial_name(trial))
         self.progress.update(self.conductor)
 
     def _tell(self, trial: TuneTrial, result: dict[str, Any]) -> bool:
         if "evaluation" not in result:
             return False
         evaluation = Evaluation.from_json(result["evaluation"])
-        stop = self.conductor.on_evaluation(_trial_name(trial), evaluation)
+        with self._keeping_error():
+            stop = self.conductor.on_evaluation(_trial_name(trial), evaluation)
         self.progress.update(self.conductor)
         return stop
 
+    @contextmanager
+    def _keeping_error(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self.error = error
+            raise
+
 
 class _StartListener(_NotPickled, tune.Callback):
-    def __init__(self, conductor: Conductor, progress: Progress) -> None:
-        self.conductor = conductor
-        self.progress = progress
+    def __init__(self, scheduler: _Scheduler) -> None:
+        self.scheduler = scheduler
 
     def on_trial_start(
         self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any
     ) -> None:
-        self.conductor.on_start(_trial_name(trial))
-        self.progress.update(self.conductor)
+        self.scheduler.on_trial_start(trial)
 
 
 class _Abort(_NotPickled, tune.Stopper):

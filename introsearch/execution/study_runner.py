@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
+from introsearch.errors import RecordError
 from introsearch.execution.conductor import Conductor
 from introsearch.execution.progress import Progress
 from introsearch.execution.ray_runner import run_trials, start_ray
@@ -18,6 +20,7 @@ from introsearch.results.result import StudyResult, choose_configurations, read_
 from introsearch.study.expand import Expansion, expand, ladder_order, report_trials, select_trials
 from introsearch.study.ladder import Ladder
 from introsearch.study.model import Resources, Study, Trial
+from introsearch.tracking.address import without_password
 from introsearch.tracking.recorder import Recorder, TrialState
 from introsearch.trial_files import checkpoint_path
 
@@ -54,7 +57,21 @@ class StudyRunner:
 
         Raises:
             Interrupted: by the user or the budget.
+            RecordError: the MLflow store stopped answering, for longer than MLflow is patient.
         """
+        try:
+            self._run_stages()
+            result = read_result(self.client, self.study)
+            self._record_result(result)
+        except MlflowException as error:
+            reason = without_password(str(error).partition("\n")[0][:200])
+            raise RecordError(
+                f"the MLflow store does not answer any more: {reason}",
+                hint="nothing is lost: once it is back, the same command continues",
+            ) from error
+        return result
+
+    def _run_stages(self) -> None:
         try:
             self._select()
             chosen = self._choose()
@@ -62,9 +79,6 @@ class StudyRunner:
         except (Interrupted, KeyboardInterrupt):
             self.recorder.end_study(record.INTERRUPTED)
             raise
-        result = read_result(self.client, self.study)
-        self._record_result(result)
-        return result
 
     def _select(self) -> None:
         trials = select_trials(self.study, self.expansion)

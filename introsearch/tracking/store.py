@@ -14,7 +14,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from introsearch.errors import ConfigError
-from introsearch.tracking.address import sqlite_path
+from introsearch.tracking.address import sqlite_path, without_password
 
 # Whether a server answers should be known in seconds. Later, MLflow's own patience (minutes) is
 # right: a study should survive a server that is restarted.
@@ -32,6 +32,7 @@ def open_store(uri: str) -> MlflowClient:
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     for logger in ("alembic", "mlflow"):
         logging.getLogger(logger).setLevel(logging.WARNING)
     try:
@@ -39,8 +40,9 @@ def open_store(uri: str) -> MlflowClient:
             client = MlflowClient(tracking_uri=uri)
             client.search_experiments(max_results=1)
     except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
+        reason = without_password(str(error).partition("\n")[0][:200])
         raise ConfigError(
-            f"the MLflow store {uri} does not answer: {str(error).partition(chr(10))[0][:200]}",
+            f"the MLflow store {without_password(uri)} does not answer: {reason}",
             key="--tracking-uri",
             hint="start the server, or leave --tracking-uri out to use a local SQLite file",
         ) from error
