@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from introsearch import __version__
 from introsearch.errors import ConfigError, IntrosearchError
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from introsearch.execution.progress import Progress
     from introsearch.results.result import StudyResult
     from introsearch.study.model import Study
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 EXIT_DONE, EXIT_SOME_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
 
@@ -53,6 +55,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"introsearch {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
+    for add in (_add_run, _add_plan, _add_report, _add_status, _add_replay, _add_ui, _add_schema):
+        add(commands)
+    return parser
+
+
+def _add_run(commands: Commands) -> None:
     run = commands.add_parser(
         "run",
         help="run a study, or continue it",
@@ -62,12 +70,17 @@ def _parser() -> argparse.ArgumentParser:
     _add_store_options(run)
     run.set_defaults(command=_run)
 
+
+def _add_plan(commands: Commands) -> None:
     plan = commands.add_parser(
         "plan", help="say what a study would run", description="Count trials; start nothing."
     )
     _add_study_options(plan)
+    plan.add_argument("--json", action="store_true", help="print the counts as JSON")
     plan.set_defaults(command=_plan)
 
+
+def _add_report(commands: Commands) -> None:
     report = commands.add_parser(
         "report", help="print a study's table", description="Print a recorded study's table."
     )
@@ -78,6 +91,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_store_options(report)
     report.set_defaults(command=_report)
 
+
+def _add_status(commands: Commands) -> None:
     status = commands.add_parser(
         "status",
         help="say where a study stands, during a run or after",
@@ -89,6 +104,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_store_options(status)
     status.set_defaults(command=_status)
 
+
+def _add_replay(commands: Commands) -> None:
     replay = commands.add_parser(
         "replay",
         help="run a recorded trial again and compare",
@@ -103,6 +120,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_store_options(replay)
     replay.set_defaults(command=_replay)
 
+
+def _add_ui(commands: Commands) -> None:
     ui = commands.add_parser(
         "ui",
         help="look at the record in a browser",
@@ -113,6 +132,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_store_options(ui)
     ui.set_defaults(command=_ui)
 
+
+def _add_schema(commands: Commands) -> None:
     schema = commands.add_parser(
         "schema",
         help="print the JSON Schema of a file, for editors",
@@ -120,7 +141,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     schema.add_argument("file", choices=("study",), help="which file's")
     schema.set_defaults(command=_schema)
-    return parser
 
 
 def _add_study_options(parser: argparse.ArgumentParser) -> None:
@@ -149,10 +169,14 @@ def _add_store_options(parser: argparse.ArgumentParser) -> None:
 
 def _plan(options: argparse.Namespace) -> int:
     from introsearch.study.expand import expand
-    from introsearch.study.plan import plan_text
+    from introsearch.study.plan import plan_dict, plan_text
 
     study = _load(options)
-    print(plan_text(study, expand(study)))
+    expansion = expand(study)
+    if options.json:
+        print(json.dumps(plan_dict(study, expansion), indent=2))
+    else:
+        print(plan_text(study, expansion))
     return EXIT_DONE
 
 
@@ -281,8 +305,6 @@ def _open_record(options: argparse.Namespace) -> MlflowClient:
 
 
 def _schema(options: argparse.Namespace) -> int:
-    import json
-
     from introsearch.study.schema import study_schema
 
     print(json.dumps(study_schema(), indent=2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 from pathlib import Path
@@ -171,3 +172,9 @@ def test_a_wrong_command_is_refused(
         main(arguments)
     assert caught.value.code == EXIT_BAD_INPUT
     assert "usage" in capsys.readouterr().err
+
+
+def test_plan_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "study.yaml", "--json"]) == EXIT_DONE
+    total = json.loads(capsys.readouterr().out)["total"]
+    assert (total["select_trials"], total["report_trials"]) == (4, 4)
