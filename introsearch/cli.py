@@ -239,7 +239,8 @@ def _finish(result: StudyResult, folder: Path, progress: Progress, *, store: str
     failed = int((statuses == FAILED).sum())
     if failed:
         progress.say(f"{failed} of {len(statuses)} trials failed: see {folder / 'failures'}")
-    incomplete = bool((result.summary["missing"] > 0).any()) or not (statuses == FINISHED).any()
+    of_study = result.summary[result.summary["metric"] == result.study.metric.name]
+    incomplete = bool((of_study["missing"] > 0).any()) or not (statuses == FINISHED).any()
     return EXIT_SOME_FAILED if failed or without or incomplete else EXIT_DONE
 
 

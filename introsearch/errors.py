@@ -94,7 +94,11 @@ def _rebuild_trial_diverged(term: str, iteration: int) -> TrialDiverged:
 
 
 class RecordError(IntrosearchError):
-    """The MLflow store stopped answering in the middle of a study."""
+    """The MLflow store stopped answering, or refused a write, in the middle of a study."""
+
+
+class TooManyFailed(IntrosearchError):
+    """More trials crashed than the study's budget allows."""
 
 
 class ClusterError(IntrosearchError):

@@ -83,12 +83,12 @@ class TrialRun:
         costly = self.order.costly_metrics and self.trainer.iteration >= self.end
         names = [name for name, metric in METRICS.items() if costly or not metric.costly]
         metrics: dict[str, float] = self.trainer.evaluate([*names, *self.order.added_metrics])
-        if averaged := self.order.averaged_metric:
-            values = self.trainer.evaluate([averaged], averaged=True)
-            metrics[f"averaged/{averaged}"] = values[averaged]
         for name, value in metrics.items():
             if not math.isfinite(value):
                 raise TrialDiverged(f"metric {name!r}", iteration=self.trainer.iteration)
+        if averaged := self.order.averaged_metric:  # if not finite, it ranks last at a rung
+            values = self.trainer.evaluate([averaged], averaged=True)
+            metrics[f"averaged/{averaged}"] = values[averaged]
         return metrics | {f"loss/{name}": value for name, value in losses.items()}
 
     def _draw(self) -> None:

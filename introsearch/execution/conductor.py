@@ -59,6 +59,7 @@ class Conductor:
         self.open: dict[str, _OpenTrial] = {}
         self.ended: set[str] = set()
         self.abort_reason = ""
+        self.too_many_failed = False
         self._rungs = study.early_terminate.rungs if study.early_terminate else ()
         self._settled = record.SETTLED - ({record.STOPPED} if reopen_stopped else set())
         for trial in trials:
@@ -115,6 +116,7 @@ class Conductor:
         failed = sum(self.status(ended) == record.FAILED for ended in self.ended)
         if limit is not None and failed > limit:
             self.abort_reason = f"more than {limit} trials failed (budget.max_failed_trials)"
+            self.too_many_failed = True
 
     def interrupt(self) -> None:
         """Record that the trials still open were interrupted; the next `run` continues them."""

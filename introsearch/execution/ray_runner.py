@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import ray
+import torch
 from mlflow.exceptions import MlflowException
 from ray import tune
 from ray.tune.error import TuneError
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
+from introsearch.errors import ConfigError
 from introsearch.execution.conductor import Conductor
 from introsearch.execution.environment import local_cpus
 from introsearch.execution.progress import Progress
@@ -30,7 +32,10 @@ def start_ray(resources: Resources, *, notify: Callable[[str], None]) -> Resourc
     """Start a private Ray on this machine.
 
     Returns:
-        What a trial really gets: without a GPU here, trials train on the CPU.
+        What a trial really gets: without a GPU that torch can use, trials train on the CPU.
+
+    Raises:
+        ConfigError: a trial wants more GPUs than there are, and would wait for ever.
     """
     ray.init(
         address="local",
@@ -41,9 +46,16 @@ def start_ray(resources: Resources, *, notify: Callable[[str], None]) -> Resourc
     )
     for name in ("ray", "ray.tune"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    if resources.gpus and not ray.cluster_resources().get("GPU"):
-        notify("No GPU here: trials train on the CPU.")
+    have = ray.cluster_resources().get("GPU", 0.0)
+    if resources.gpus and not (have and torch.cuda.is_available()):
+        notify("No GPU that torch can use here: trials train on the CPU.")
         return Resources(cpus=resources.cpus, gpus=0.0)
+    if resources.gpus > have:
+        raise ConfigError(
+            f"a trial wants {resources.gpus:g} GPUs and this machine has {have:g}",
+            key="resources.gpus",
+            hint="lower it, in the file or with --set resources.gpus=1",
+        )
     return resources
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from introsearch.errors import RecordError
+from introsearch.errors import RecordError, TooManyFailed
 from introsearch.execution.conductor import Conductor
 from introsearch.execution.progress import Progress
 from introsearch.execution.ray_runner import run_trials, start_ray
@@ -23,6 +23,8 @@ from introsearch.study.model import Resources, Study, Trial
 from introsearch.tracking.address import without_password
 from introsearch.tracking.recorder import Recorder, TrialState
 from introsearch.trial_files import checkpoint_path
+
+OUTAGES = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
 
 
 class Interrupted(Exception):
@@ -64,11 +66,7 @@ class StudyRunner:
             result = read_result(self.client, self.study)
             self._record_result(result)
         except MlflowException as error:
-            reason = without_password(str(error).partition("\n")[0][:200])
-            raise RecordError(
-                f"the MLflow store does not answer any more: {reason}",
-                hint="nothing is lost: once it is back, the same command continues",
-            ) from error
+            raise _record_error(error) from error
         return result
 
     def _run_stages(self) -> None:
@@ -78,6 +76,11 @@ class StudyRunner:
             self._report({group: i for group, i in chosen.items() if i is not None})
         except (Interrupted, KeyboardInterrupt):
             self.recorder.end_study(record.INTERRUPTED)
+            raise
+        except MlflowException:
+            raise
+        except Exception:
+            self.recorder.end_study(record.FAILED)
             raise
 
     def _select(self) -> None:
@@ -125,6 +128,12 @@ class StudyRunner:
         )
         if not completed:
             raise Interrupted("interrupted")
+        if conductor.too_many_failed:
+            raise TooManyFailed(
+                conductor.abort_reason,
+                hint=f"their tracebacks are in {self.folder / 'failures'}; the same command tries "
+                "them again",
+            )
         if conductor.abort_reason:
             raise Interrupted(conductor.abort_reason)
 
@@ -217,6 +226,20 @@ class StudyRunner:
                     f"{metric}.std": float(values.std(ddof=1)),
                 }
         return statistics
+
+
+def _record_error(error: MlflowException) -> RecordError:
+    """An outage, which passes, told apart from a refusal, which does not."""
+    reason = without_password(str(error).partition("\n")[0][:200])
+    if error.error_code in OUTAGES:
+        return RecordError(
+            f"the MLflow store does not answer any more: {reason}",
+            hint="nothing is lost: once it is back, the same command continues",
+        )
+    return RecordError(
+        f"the MLflow store refused a write ({error.error_code}): {reason}",
+        hint="nothing is lost: once the reason is gone, the same command continues",
+    )
 
 
 def _progress(states: Sequence[TrialState], sign: int) -> tuple[int, float]:

@@ -87,9 +87,9 @@ class MixturePrior(Prior):
 
     def sample(self, n: int, generator: Generator) -> Tensor:
         mu, logvar, log_weights = self.components()
-        chosen = torch.multinomial(
-            log_weights.detach().exp(), n, replacement=True, generator=generator
-        )
+        # Weights that are not numbers must show in the losses; multinomial would crash on them.
+        weights = log_weights.detach().exp().nan_to_num(nan=1.0)
+        chosen = torch.multinomial(weights, n, replacement=True, generator=generator)
         noise = torch.randn(n, mu.shape[1], generator=generator, device=mu.device, dtype=mu.dtype)
         return mu.index_select(0, chosen) + (0.5 * logvar).exp().index_select(0, chosen) * noise
 

@@ -1,8 +1,11 @@
 """The log-density of a diagonal Gaussian mixture at many points, fast and in little memory.
 
 log w_k N(z|k) is linear in the features (1, z, z^2), so all K components of a block of rows are
-one matrix product. Blocks are small enough to stay in a CPU core's cache, and no tensor of
-points x components x dimensions, or even points x components, is ever made.
+one matrix product, and no tensor of points x components x dimensions is ever made. On a CPU, blocks
+are small enough to stay in a core's cache.
+
+In float32 the products cost accuracy where components are very narrow: with means of about 2, up to
+0.006 nats at a log-variance of -8 and 0.4 at -12; gradients stay within 2e-4, relatively.
 """
 
 from __future__ import annotations

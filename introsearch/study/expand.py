@@ -142,10 +142,6 @@ def _ordered(study: Study, group: str, by_id: dict[str, list[_Point]]) -> dict[s
     return {key: by_id[key] for key in keys[: study.budget.max_trials]}
 
 
-def _shuffling_key(text: str) -> bytes:
-    return hashlib.sha256(text.encode()).digest()
-
-
 def _assemble(
     points: Mapping[str, Mapping[str, list[_Point]]], duplicates: Mapping[str, int]
 ) -> Expansion:

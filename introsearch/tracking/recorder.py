@@ -136,12 +136,14 @@ class Recorder:
             # Once more, in case that an earlier driver was killed between making and describing.
             self._log_params(state.run_id, trial.configuration, seed=trial.seed)
             again = {
+                record.STAGE: trial.stage,
                 record.STATUS: record.RUNNING,
                 record.REASON: "",
                 record.DECISION: "",
                 record.MANNER: self._manner(trial),
             }
-            self._tag(state.run_id, again)
+            # Groups and variants may have other names by now, and the code may be newer.
+            self._tag(state.run_id, _configuration_tags(trial.configuration) | provenance() | again)
             return
         run = self._make_run(
             f"{_label(trial.configuration)} seed {trial.seed}",
@@ -261,7 +263,7 @@ class Recorder:
         known = self.configuration_runs.get(configuration.id)
         if known is None or not known.data.params:
             known = known or self._make_run(
-                f"{' + '.join(configuration.groups)} ({configuration.id})",
+                _label(configuration),
                 level="configuration",
                 parent=self.study_run,
                 tags=_configuration_tags(configuration),
@@ -280,7 +282,6 @@ class Recorder:
     def _log_params(self, run_id: str, configuration: Configuration, **more: Any) -> None:
         values = {
             "trainer": configuration.trainer,
-            "variant": " + ".join(configuration.variants),
             **configuration.settings,
             **more,
         }
@@ -316,6 +317,8 @@ def _configuration_tags(configuration: Configuration) -> dict[str, str]:
         record.SETTINGS: json.dumps(configuration.settings),
         record.GROUPS: json.dumps(configuration.groups),
         record.VARIANTS: json.dumps(configuration.variants),
+        "group": " + ".join(configuration.groups),  # for columns of the UI
+        "variant": " + ".join(configuration.variants),
     }
 
 

@@ -61,7 +61,7 @@ class VAESettings(TrainerSettings):
         kl_estimator: ``closed_form`` (Gaussian prior only), ``monte_carlo``, or ``auto``, which
             is the closed form where there is one.
         num_draws: posterior samples of the Monte Carlo estimator (T, eq. 99).
-        latent_dim: dimensions of z.
+        latent_dim: dimensions of z, at least 2, the first two being drawn.
         hidden_units: width of the four hidden layers.
         batch_size: data points of an iteration.
         learning_rate: Adam's, for every player.
@@ -77,7 +77,7 @@ class VAESettings(TrainerSettings):
     beta_kl: float = bounded(1.0, low=0.0)
     kl_estimator: str = choice("auto", legal=("auto", "closed_form", "monte_carlo"))
     num_draws: int = bounded(100, low=1)
-    latent_dim: int = bounded(2, low=1)
+    latent_dim: int = bounded(2, low=2)
     hidden_units: int = bounded(256, low=1)
     batch_size: int = bounded(512, low=2)
     learning_rate: float = bounded(2e-4, above=0.0)
@@ -142,7 +142,8 @@ class SIntroVAESettings(VAESettings):
         handover_iterations: how long before the end of stage 1 the VampPrior is frozen into a MoG.
         alpha: exponent scale of the adversarial terms.
         gamma: weight of the decoder's adversarial term.
-        gamma_r: weight, within it, of the reconstruction of generated data.
+        gamma_r: weight, within it, of the reconstruction of generated data. Below 1e-7 in product
+            with `gamma`, as in the paper, the term is skipped: float32 weights hardly feel it.
         clip_sharpness: K of the prior's adaptive log-variance soft clipping (eqs. 10, 92-97); 10
             keeps 86 % of the warm-up's range (eq. 96 asks for 85 %), 0 turns clipping off.
         average_decay: of the exponential moving average of the weights in stage 2, which training

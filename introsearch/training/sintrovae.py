@@ -23,7 +23,8 @@ from introsearch.training.settings import SIntroVAESettings, TrainerSettings
 from introsearch.training.vae import VAE
 from introsearch.training.weight_average import WeightAverage
 
-# Below this weight, re-encoding generated data for the gamma_r term changes no float32 weight.
+# Below this weight, the gamma_r term (two decoder passes on generated data) moves float32 weights
+# by one unit in the last place, and that seldom.
 SMALLEST_GAMMA_R = 1e-7
 
 
@@ -64,11 +65,11 @@ class SIntroVAE(VAE):
         self._make_optimisers()
 
     def _start_stage_2(self) -> None:
-        self.average = WeightAverage(self._players(), decay=self.settings.average_decay)
         if not self.settings.intro_prior:
             self.prior.requires_grad_(False)
         elif isinstance(self.prior, MixtureOfGaussians):
             self.prior.start_clipping()
+        self.average = WeightAverage(self._players(), decay=self.settings.average_decay)
 
     def _restore_prior(self) -> None:
         if isinstance(self.prior, VampPrior) and self.iteration > self._handover:

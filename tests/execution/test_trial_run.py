@@ -13,7 +13,7 @@ from introsearch.trial_run import TrialRun
 
 STUDY = """\
 trainer: sintrovae
-metric: {name: responsibility_entropy}
+metric: {name: hist_kl}
 groups: [variant]
 seeds: {select: [0], report: [1]}
 parameters:
@@ -26,6 +26,7 @@ parameters:
   hidden_units: 16
   num_draws: 5
   average_decay: 0.9
+  learning_rate: 0.01
 variants:
   ip: {prior: mog, components: 4, intro_prior: true}
 early_terminate: {type: asha, min_iter: 40, max_iter: 60, eta: 2, averaged: true}
