@@ -234,6 +234,17 @@ def test_mishaps_leave_no_trace(whole: Study, study: Study) -> None:
     assert study.comparable() == whole.comparable()
 
 
+def test_reused_seeds_are_trained_once(study: Study) -> None:
+    """The published protocol: the selecting seed is reported too, with all of its metrics."""
+    shared = "{select: [0], report: [0, 1], reuse_seeds: true}"
+    study.file.write_text(STUDY.replace("{select: [0], report: [1, 2]}", shared))
+    study.run()
+    assert len(study.record()) == 6 + 2
+    rows = [line.split(b",") for line in study.table.splitlines()[1:]]
+    assert {row[2] for row in rows} >= {b"hist_kl_paper", b"gnelbo_e7"}
+    assert {tuple(row[5:]) for row in rows} == {(b"2", b"0", b"0", b"0")}  # n, and nothing amiss
+
+
 def test_a_grown_study_runs_only_what_is_new(whole: Study) -> None:
     """Last, since it changes the study that the other tests compare with."""
     before = whole.record()
