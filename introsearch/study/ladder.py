@@ -145,22 +145,6 @@ class Ladder:
             return self._status[self._position[trial]]
         return "stopped" if action == "stop" else None
 
-    def best_stopped(self) -> str | None:
-        """The stopped trial that got furthest, the best of several, of a group without a winner.
-
-        Only divergence can leave a group in that state: a good start stopped all others, then
-        diverged. None while an outcome is open, if one has finished, or if none was stopped.
-        """
-        outcomes = [self.outcome(name) for name in self.order]
-        if None in outcomes or "finished" in outcomes:
-            return None
-        stopped: list[tuple[int, _Key]] = []
-        for i, outcome in enumerate(outcomes):
-            if outcome == "stopped" and self._decided[i]:
-                rung = len(self._decided[i]) - 1
-                stopped.append((-rung, self._key(i, rung)))
-        return self.order[min(stopped)[1][2]] if stopped else None
-
     def _advance(self) -> None:
         """Settle every trial that can be settled, rung after rung."""
         for rung in range(len(self.rungs)):

@@ -82,7 +82,6 @@ def test_any_interleaving_has_the_same_outcome(found: Curves, eta: int, rng: ran
         assert ladder.decision(name) == expected.decision(name)
         assert ladder.outcome(name) == expected.outcome(name)
     assert {name: ladder.outcome(name) for name in found} == _reference(found, eta)
-    assert ladder.best_stopped() == expected.best_stopped()
 
 
 @settings(max_examples=150, deadline=None)
@@ -100,7 +99,7 @@ def test_what_always_holds(found: Curves, eta: int) -> None:
     assert None not in outcomes
     healthy = [name for name, curve in found.items() if len(curve) == len(RUNGS)]
     if healthy:
-        assert "finished" in outcomes or ladder.best_stopped() is not None
+        assert "finished" in outcomes or "stopped" in outcomes  # one of these can go on
     if all(len(curve) in (0, len(RUNGS)) for curve in found.values()) and healthy:
         assert "finished" in outcomes
 
@@ -167,13 +166,11 @@ def test_not_a_number_ranks_last() -> None:
     assert [ladder.decision(n).action for n in "abc"] == ["keep", "keep", "stop"]
 
 
-def test_a_group_is_never_left_without_a_winner() -> None:
-    """A good start stops the others, then diverges."""
+def test_a_good_start_can_stop_the_others_and_then_diverge() -> None:
+    """Then no trial finishes: whoever runs the study must let a stopped one go on."""
     found = {"a": {1: 0.0}, "b": {1: 2.0, 3: 1.0, 9: 1.0}, "c": {1: 1.0, 3: 1.0, 9: 1.0}}
     ladder = simulate(found, list(found), rungs=RUNGS, eta=3)
     assert [ladder.outcome(n) for n in "abc"] == ["diverged", "stopped", "stopped"]
-    assert ladder.best_stopped() == "c"
-    assert Ladder(list("ab"), RUNGS, eta=3).best_stopped() is None
 
 
 def test_a_stop_needs_no_end_to_count() -> None:
@@ -181,9 +178,6 @@ def test_a_stop_needs_no_end_to_count() -> None:
     ladder.report("a", 1, 0.0)
     ladder.report("b", 1, 1.0)
     assert ladder.outcome("b") == "stopped"
-    assert ladder.best_stopped() is None, "a may still finish"
-    ladder.end("a", "diverged")
-    assert ladder.best_stopped() == "b"
 
 
 def test_without_rungs_all_finish() -> None:
