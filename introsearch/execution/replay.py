@@ -17,7 +17,7 @@ from introsearch.results.record import DIVERGED, Evaluation
 from introsearch.results.result import read_study
 from introsearch.study.model import Configuration, Trial
 from introsearch.study.order import TrialOrder, order_in_manner, order_of
-from introsearch.tracking.recorder import provenance
+from introsearch.tracking.provenance import provenance
 from introsearch.training.settings import settings_to_dict
 from introsearch.trial_files import write_atomically
 from introsearch.trial_run import TrialRun

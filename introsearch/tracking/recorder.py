@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import math
-import os
-import platform
-import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +19,7 @@ from introsearch.results.frames import runs_of
 from introsearch.results.record import Evaluation
 from introsearch.study.model import Configuration, Study, Trial, trial_name
 from introsearch.study.order import order_of
-from introsearch.tracking.address import without_password
+from introsearch.tracking.provenance import provenance
 
 PARENT = "mlflow.parentRunId"
 EVALUATIONS_PER_BATCH = 20  # MLflow splits batches of more than 1,000 metrics
@@ -320,35 +314,3 @@ def _configuration_tags(configuration: Configuration) -> dict[str, str]:
         "group": " + ".join(configuration.groups),  # for columns of the UI
         "variant": " + ".join(configuration.variants),
     }
-
-
-@functools.cache
-def provenance() -> dict[str, str]:
-    """What is needed to trace and repeat a run, as tags."""
-    packages = ("introsearch", "torch", "ray", "mlflow")
-    tags = {f"introsearch.version.{name}": version(name) for name in packages}
-    tags["introsearch.version.python"] = platform.python_version()
-    tags["introsearch.host"] = platform.node()
-    tags["introsearch.command"] = _command()
-    tags["mlflow.user"] = os.environ.get("USER", "")
-    commit = _git_commit()
-    return tags | ({"mlflow.source.git.commit": commit} if commit else {})
-
-
-def _command() -> str:
-    return without_password(" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]))[:500]
-
-
-def _git_commit() -> str:
-    """The commit of the code that runs, if it runs from a git checkout."""
-    try:
-        answer = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            timeout=10,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return answer.stdout.strip() if answer.returncode == 0 else ""
