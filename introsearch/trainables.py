@@ -64,3 +64,8 @@ class TrialTrainable(tune.Trainable):
             return
         state = torch.load(path, map_location="cpu", weights_only=True)
         self.trial_run.load_state_dict(state)
+
+
+def gpu_is_usable() -> bool:
+    """Whether this build of torch can use a GPU of this machine; Ray counts them all the same."""
+    return torch.cuda.is_available()

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import ray
-import torch
 from mlflow.exceptions import MlflowException
 from ray import tune
 from ray.tune.error import TuneError
@@ -25,7 +24,7 @@ from introsearch.execution.progress import Progress
 from introsearch.results.record import Evaluation
 from introsearch.study.model import Resources, Study, Trial
 from introsearch.study.order import order_of
-from introsearch.trainables import TrialTrainable
+from introsearch.trainables import TrialTrainable, gpu_is_usable
 
 
 def start_ray(resources: Resources, *, notify: Callable[[str], None]) -> Resources:
@@ -47,7 +46,7 @@ def start_ray(resources: Resources, *, notify: Callable[[str], None]) -> Resourc
     for name in ("ray", "ray.tune"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     have = ray.cluster_resources().get("GPU", 0.0)
-    if resources.gpus and not (have and torch.cuda.is_available()):
+    if resources.gpus and not (have and gpu_is_usable()):
         notify("No GPU that torch can use here: trials train on the CPU.")
         return Resources(cpus=resources.cpus, gpus=0.0)
     if resources.gpus > have:
