@@ -113,24 +113,20 @@ class Progress:
         return [*(f"{n:,}" if n else "" for n in numbers), "" if best is None else f"{best:.4g}"]
 
     def _best(self, conductor: Conductor, group: str) -> float | None:
-        states: Mapping[str, object] = conductor.recorder.trials
-        values = [
-            conductor.recorder.trials[t.name].metrics[self.metric]
-            for t in conductor.members(group)
-            if t.name in states
-            and conductor.status(t.name) == record.FINISHED
-            and self.metric in conductor.recorder.trials[t.name].metrics
-        ]
-        values = [v for v in values if math.isfinite(v)]
+        finished = (
+            conductor.recorder.trials[trial.name].metrics.get(self.metric, math.nan)
+            for trial in conductor.members(group)
+            if conductor.status(trial.name) == record.FINISHED
+        )
+        values = [value for value in finished if math.isfinite(value)]
         if not values:
             return None
         return min(values) if self.goal == "minimize" else max(values)
 
     def _eta(self, conductor: Conductor, ended: int) -> str:
-        newly = ended - self.ended_before
-        if newly <= 0:
+        newly, left = ended - self.ended_before, len(conductor.trials) - ended
+        if newly <= 0 or left == 0:
             return ""
-        left = len(conductor.trials) - ended
         seconds = (time.monotonic() - self.stage_start) / newly * left
         return f", about {duration(seconds)} to go"
 

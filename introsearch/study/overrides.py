@@ -18,7 +18,8 @@ def apply_overrides(
     Args:
         document: what to change; its places are kept up to date.
         overrides: ``key=value`` each, the value being YAML. Keys are dotted from the file's root;
-            a bare key that is not in `top_level` means ``parameters.<key>``.
+            a bare key that is not in `top_level` means ``parameters.<key>``, as does a dotted one
+            that begins with one of the file's parameters.
         top_level: keys of the file's root.
 
     Raises:
@@ -32,7 +33,14 @@ def apply_overrides(
             raise ConfigError(
                 f"{override!r} is not key=value", file=FILE, hint="e.g. --set seeds.report=[1,2]"
             )
-        _set(document, key if "." in key or key in top_level else f"parameters.{key}", text)
+        _set(document, _from_root(document, key, top_level), text)
+
+
+def _from_root(document: Document, key: str, top_level: Collection[str]) -> str:
+    first, dot, _ = key.partition(".")
+    parameters = document.data.get("parameters")
+    known = isinstance(parameters, dict) and first in parameters
+    return key if first in top_level or (dot and not known) else f"parameters.{key}"
 
 
 def _set(document: Document, key: str, text: str) -> None:

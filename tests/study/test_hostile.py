@@ -174,6 +174,8 @@ def test_a_grid_too_large_to_list_is_refused_at_once(small: str, load: Load) -> 
         ("beta_kl=-1", "-1", "beta_kl"),
         ("beta_kl={values: [1, -1]}", "-1", "beta_kl"),
         ("beta_kll=1", "no setting", "'beta_kl'"),
+        ("beta_kl.values=[]", "empty list", "at least one"),
+        ("budgt.max_hours=2", "unknown key", "'budget'"),
         ("iterations=1000", "longer than iterations", "iterations"),
     ],
 )
