@@ -111,9 +111,9 @@ class Recorder:
 
     def end_study(self, status: str) -> None:
         """Close the study's own run; `status` is ``finished``, ``failed`` or ``interrupted``."""
-        self._tag(self.study_run, {record.STATUS: status})
         mlflow_status = {"finished": "FINISHED", "failed": "FAILED"}.get(status, "KILLED")
         self.client.set_terminated(self.study_run, mlflow_status)
+        self._tag(self.study_run, {record.STATUS: status})
 
     def attach_table(self, name: str, text: str) -> None:
         """Keep a table with the study's run."""
@@ -213,16 +213,20 @@ class Recorder:
         decision: str = "",
         artifacts: Sequence[Path] = (),
     ) -> None:
-        """Close a trial's run with its status, the reason, and its figures or traceback."""
+        """Close a trial's run with its status, the reason, and its figures or traceback.
+
+        Our status tag is written last: a trial is over when it says so. A driver killed before
+        that leaves a trial to be ended again, whatever of its end was written.
+        """
         state = self.trials[trial.name]
         state.status = status
         for path in artifacts:
             self.client.log_artifact(state.run_id, str(path))
+        self.client.set_terminated(state.run_id, MLFLOW_STATUS.get(status, "KILLED"))
         self._tag(
             state.run_id,
             {record.STATUS: status, record.REASON: reason[:500], record.DECISION: decision},
         )
-        self.client.set_terminated(state.run_id, MLFLOW_STATUS.get(status, "KILLED"))
 
     # -- configurations -------------------------------------------------------------------------
 
@@ -246,12 +250,12 @@ class Recorder:
         if run.data.metrics == finite and run.data.tags.get(record.CHOSEN) == chosen:
             return
         now = time.time_ns() // 1_000_000
+        self.client.set_terminated(run.info.run_id, "FINISHED")
         self.client.log_batch(
             run.info.run_id,
             metrics=[Metric(key, value, now, 0) for key, value in finite.items()],
             tags=[RunTag(record.CHOSEN, chosen)],
         )
-        self.client.set_terminated(run.info.run_id, "FINISHED")
 
     def _configuration_run(self, configuration: Configuration) -> Run:
         known = self.configuration_runs.get(configuration.id)

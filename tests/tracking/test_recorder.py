@@ -202,7 +202,7 @@ class Killed(Exception):
     pass
 
 
-@pytest.mark.parametrize("call", range(9))
+@pytest.mark.parametrize("call", range(13))
 def test_a_kill_between_any_two_writes_does_no_harm(
     client: MlflowClient,
     study: Study,
@@ -211,14 +211,19 @@ def test_a_kill_between_any_two_writes_does_no_harm(
     monkeypatch: pytest.MonkeyPatch,
     call: int,
 ) -> None:
-    """The driver dies before its n-th write about a trial; the next one does all of it again."""
+    """The driver dies before its n-th write; the next one does only what is not settled."""
     evaluations = [evaluation(i) for i in range(100, 1_100, 100)]
     monkeypatch.setattr(recorder_module, "EVALUATIONS_PER_BATCH", 4)
+    trial = trials[0]
 
     def run(recorder: Recorder) -> None:
-        recorder.start(trials[0])
-        recorder.log(trials[0], evaluations, rungs=[300])
-        recorder.end(trials[0], record.FINISHED)
+        state = recorder.trials.get(trial.name)
+        if state is None or state.status not in record.SETTLED:
+            recorder.start(trial)
+            recorder.log(trial, evaluations, rungs=[300])
+            recorder.end(trial, record.FINISHED)
+        recorder.summarise(trial.configuration, {"n": 1.0}, chosen_in=["rings / sg"])
+        recorder.end_study("finished")
 
     first = open_recorder(client, study, tmp_path)
     calls = 0
@@ -247,8 +252,10 @@ def test_a_kill_between_any_two_writes_does_no_harm(
         range(100, 1_100, 100)
     )
     assert seed_run.data.params["beta_kl"] == parent.data.params["beta_kl"]
-    assert seed_run.data.tags[record.STATUS] == record.FINISHED
-    assert seed_run.info.status == "FINISHED"
+    assert parent.data.metrics == {"n": 1.0}
+    (top,) = runs_of(client, again.experiment_id, level="study")
+    assert seed_run.data.tags[record.STATUS] == top.data.tags[record.STATUS] == record.FINISHED
+    assert {r.info.status for r in (seed_run, parent, top)} == {"FINISHED"}
 
 
 def test_many_evaluations_at_once_are_all_recorded(
