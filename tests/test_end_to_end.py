@@ -245,6 +245,28 @@ def test_reused_seeds_are_trained_once(study: Study) -> None:
     assert {tuple(row[5:]) for row in rows} == {(b"2", b"0", b"0", b"0")}  # n, and nothing amiss
 
 
+def test_a_trial_without_enough_memory_says_so(study: Study) -> None:
+    text = STUDY.replace("dataset: rings", "dataset: {values: [rings, hungry:Hungry]}")
+    text = text.replace("[0.1, 0.2, 0.5]", "[0.1]").replace(
+        "groups: [variant]", "groups: [dataset]"
+    )
+    text = text.partition("  ip:")[0] + "budget: {max_restarts: 0}\n"
+    study.file.write_text(text)
+    (study.folder / "hungry.py").write_text(
+        "from introsearch.data.toy import ToyData\n\n"
+        "class Hungry(ToyData):\n"
+        "    half_width = 2.0\n\n"
+        "    def sample(self, n, generator):\n"
+        "        bytearray(1 << 60)\n"
+    )
+    study.start()
+    assert study.wait() == 1, study.log.read_text()
+    reasons = [entry["words"][record.REASON] for entry in study.record().values()]
+    assert [r.startswith("out of memory") for r in reasons].count(True) == 1, reasons
+    assert "max_concurrent_trials" in "".join(reasons)
+    assert [e["words"][record.STATUS] for e in study.record().values()].count("finished") == 3
+
+
 def test_a_grown_study_runs_only_what_is_new(whole: Study) -> None:
     """Last, since it changes the study that the other tests compare with."""
     before = whole.record()

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from introsearch.execution.crashes import crash_reason
 from introsearch.results import record
 from introsearch.results.record import Evaluation
 from introsearch.study.ladder import Ladder
@@ -62,6 +63,11 @@ class Conductor:
         self.too_many_failed = False
         self._rungs = study.early_terminate.rungs if study.early_terminate else ()
         self._settled = record.SETTLED - ({record.STOPPED} if reopen_stopped else set())
+        self._unmeasured = {
+            trial.name
+            for trial in trials
+            if trial.stage == "report" and not recorder.has_costly_metrics(trial)
+        }
         for trial in trials:
             self._recall(trial)
 
@@ -72,7 +78,8 @@ class Conductor:
         return [
             trial
             for name, trial in self.trials.items()
-            if name not in self.ended and self.status(name) not in self._settled
+            if name not in self.ended
+            and (self.status(name) not in self._settled or name in self._unmeasured)
         ]
 
     def on_start(self, name: str) -> None:
@@ -98,7 +105,7 @@ class Conductor:
             self._settle()
         return name not in self.open
 
-    def on_crash(self, name: str, traceback: str) -> None:
+    def on_crash(self, name: str, traceback: str, *, killed_by_kernel: bool = False) -> None:
         """A trial has crashed more often than it may be restarted, or could not even start."""
         self.on_start(name)
         if name in self.ended:  # its outcome was certain before
@@ -108,7 +115,7 @@ class Conductor:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(traceback)
         opened.status = record.FAILED
-        opened.reason = traceback.strip().splitlines()[-1] if traceback.strip() else "unknown"
+        opened.reason = crash_reason(traceback, killed_by_kernel=killed_by_kernel)
         for ladder in self._ladders_of(opened.trial):
             ladder.end(name, record.FAILED)
         self._settle()

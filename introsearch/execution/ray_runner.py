@@ -19,6 +19,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from introsearch.errors import ConfigError
 from introsearch.execution.conductor import Conductor
+from introsearch.execution.crashes import kernel_kills
 from introsearch.execution.environment import local_cpus
 from introsearch.execution.progress import Progress
 from introsearch.results.record import Evaluation
@@ -162,6 +163,7 @@ class _Scheduler(_NotPickled, FIFOScheduler):
         lost: trials whose worker died while it was being prepared for them. Ray Tune does not
             restart these, whatever `max_failures` is.
         error: what went wrong here, if anything; Ray Tune raises only its text.
+        num_killed: processes that the kernel had killed for their memory at the last crash.
     """
 
     def __init__(self, conductor: Conductor, progress: Progress) -> None:
@@ -169,6 +171,7 @@ class _Scheduler(_NotPickled, FIFOScheduler):
         self.conductor = conductor
         self.progress = progress
         self.error: Exception | None = None
+        self.num_killed = kernel_kills()
 
     def start(self, *, may_fail: bool) -> None:
         """Before each fit; a lost trial has failed if there will be none after it."""
@@ -193,8 +196,11 @@ class _Scheduler(_NotPickled, FIFOScheduler):
         if not restarted and not self.may_fail:
             self.lost.add(_trial_name(trial))
             return
+        before, self.num_killed = self.num_killed, kernel_kills()
         with self._keeping_error():
-            self.conductor.on_crash(_trial_name(trial), _traceback(trial))
+            self.conductor.on_crash(
+                _trial_name(trial), _traceback(trial), killed_by_kernel=self.num_killed > before
+            )
         self.progress.update(self.conductor)
 
     def on_trial_start(self, trial: TuneTrial) -> None:

@@ -50,6 +50,7 @@ def _set(document: Document, key: str, text: str) -> None:
     for i, name in enumerate(parents):
         if target.get(name) is None:
             target[name] = {}
+            document.places[".".join(parents[: i + 1])] = Place(FILE, None)
         target = target[name]
         if not isinstance(target, dict):
             raise ConfigError(

@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ class TrialState:
         iteration: the last iteration that is recorded; -1 if none.
         rungs: the metric that rungs compare, by iteration.
         metrics: last values.
+        costly_metrics: whether its worker was told to compute the costly metrics too.
     """
 
     run_id: str
@@ -48,6 +49,7 @@ class TrialState:
     iteration: int = -1
     rungs: dict[int, float] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
+    costly_metrics: bool = True
 
 
 class Recorder:
@@ -159,6 +161,11 @@ class Recorder:
         order = order_of(self.study, trial, resources=self.resources, folder="")
         return json.dumps(order.manner())
 
+    def has_costly_metrics(self, trial: Trial) -> bool:
+        """False for a finished trial of a select seed that is to be reported only now."""
+        state = self.trials.get(trial.name)
+        return state is None or state.status != record.FINISHED or state.costly_metrics
+
     def log(self, trial: Trial, evaluations: Sequence[Evaluation], *, rungs: Sequence[int]) -> None:
         """Write those evaluations that are not recorded yet, few at a time.
 
@@ -167,6 +174,11 @@ class Recorder:
         """
         state = self.trials[trial.name]
         new = [e for e in evaluations if e.iteration > state.iteration]
+        if evaluations and not new:  # run again for its costly metrics, its end lacks just these
+            last = evaluations[-1]
+            lacking = {k: v for k, v in last.metrics.items() if k not in state.metrics}
+            if last.iteration == state.iteration and lacking:
+                new = [replace(last, metrics=lacking)]
         for start in range(0, len(new), EVALUATIONS_PER_BATCH):
             self._log_batch(state, new[start : start + EVALUATIONS_PER_BATCH], rungs)
 
@@ -300,6 +312,7 @@ def _state(run: Run, *, metric: str) -> TrialState:
         iteration=int(tags.get(record.ITERATION, -1)),
         rungs={int(k): v for k, v in rungs.items()},
         metrics=dict(run.data.metrics),
+        costly_metrics=json.loads(tags.get(record.MANNER, "{}")).get("costly_metrics", True),
     )
 
 

@@ -107,6 +107,15 @@ class Reversed(Curves):
         return dataclasses.replace(evaluation, metrics=evaluation.metrics | averaged)
 
 
+class Costly(Curves):
+    """Computes a costly metric at the end."""
+
+    def _evaluation(self, name: str, iteration: int, status: str) -> Evaluation:
+        evaluation = super()._evaluation(name, iteration, status)
+        costly = {"gnelbo_e7": 1.5} if status == record.FINISHED else {}
+        return dataclasses.replace(evaluation, metrics=evaluation.metrics | costly)
+
+
 class Killed(Exception):
     """The driver dies here."""
 
@@ -472,3 +481,33 @@ def test_checkpoints_of_stopped_trials_are_kept(study: Study, make_site: MakeSit
     for name, status in statuses(site).items():
         kept = checkpoint_path(site.folder, name).exists()
         assert kept == (status == record.STOPPED)
+
+
+def test_a_selecting_seed_that_is_reported_later_is_run_again_for_what_it_lacks(
+    study: Study, make_site: MakeSite
+) -> None:
+    site = make_site(Curves(11))
+    site.run()
+    finished = [name for name, status in statuses(site).items() if status == record.FINISHED]
+    before = site.record()
+    trial = dataclasses.replace(site.conductor.trials[finished[0]], stage="report")
+    reported = dataclasses.replace(
+        study, seeds=dataclasses.replace(study.seeds, report=(0,), reuse_seeds=True)
+    )
+    site.study = reported
+    site.curves = Costly(11)
+    options: dict[str, Any] = {"trials": [trial], "ladders": {}, "reopen_stopped": True}
+    site.open(**options)
+    assert site.conductor.pending() == [trial]
+    site.run()
+    (run,) = [
+        r
+        for r in runs_of(site.client, site.recorder.experiment_id, level="seed")
+        if r.info.run_id == site.recorder.trials[trial.name].run_id
+    ]
+    assert [p[:2] for p in site._points(run.info.run_id, "gnelbo_e7")] == [(END, 1.5)]
+    words = (METRIC, "loss/kl", record.STATUS, record.ITERATION, "artifacts")
+    assert {w: site.record()[trial.name][w] for w in words} == {
+        w: before[trial.name][w] for w in words
+    }
+    assert site.open(**options).pending() == []

@@ -192,6 +192,13 @@ def test_override_errors_name_set(small: str, load: Load) -> None:
     assert (caught.value.file, caught.value.key) == ("--set", "parameters.beta_kl.values.1")
 
 
+@pytest.mark.parametrize("override", ["budgt.max_hours=2", "budget.max_hour=2", "a.b.c=1"])
+def test_unknown_keys_of_set_name_set(override: str, small: str, load: Load) -> None:
+    with pytest.raises(ConfigError, match="unknown key") as caught:
+        load(small, override)
+    assert (caught.value.file, caught.value.line) == ("--set", None)
+
+
 def test_name_of_the_command_line(small: str, load: Load) -> None:
     assert load(small, name="other").name == "other"
     assert load(small.replace("name: small\n", "")).name == "study"
