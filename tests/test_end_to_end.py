@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from introsearch.results import record
-from introsearch.results.frames import find_experiment, runs_of
+from introsearch.results.runs import find_experiment, runs_of
 from introsearch.tracking.store import open_store
 from tests.conftest import close
 

@@ -50,7 +50,7 @@ CONFINED = {
     "rich": {"execution"},
     "pandas": {"results"},
     "matplotlib": {"results"},
-    "sqlalchemy": {"tracking"},
+    "sqlalchemy": {"tracking", "results"},
 }
 TORCH_ALONE = ("losses", "nets", "priors")
 

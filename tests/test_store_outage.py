@@ -16,7 +16,7 @@ import pytest
 from mlflow import MlflowClient
 
 from introsearch.results import record
-from introsearch.results.frames import find_experiment, runs_of
+from introsearch.results.runs import find_experiment, runs_of
 
 STUDY = """\
 name: outage

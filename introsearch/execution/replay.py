@@ -23,7 +23,6 @@ from introsearch.trial_files import write_atomically
 from introsearch.trial_run import TrialRun
 
 TOLERANCE = 1e-6  # relative
-TIME = "seconds"  # recorded like a metric at every evaluation, and never the same twice
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,11 +132,11 @@ def _recorded_values(client: MlflowClient, run: Run) -> dict[int, dict[str, floa
     """Metrics and losses by iteration, for every recorded evaluation."""
     last = int(run.data.tags.get(record.ITERATION, -1))
     values: dict[int, dict[str, float]] = {}
-    for name in (TIME, *(name for name in run.data.metrics if name != TIME)):
+    for name in (record.SECONDS, *(name for name in run.data.metrics if name != record.SECONDS)):
         for point in client.get_metric_history(run.info.run_id, name):
             if point.step <= last:
                 at = values.setdefault(point.step, {})
-                if name != TIME:
+                if name != record.SECONDS:
                     at[name] = point.value
     if not values:
         status, reason = run.data.tags[record.STATUS], run.data.tags.get(record.REASON, "")

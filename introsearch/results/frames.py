@@ -1,66 +1,72 @@
-"""From MLflow to one tidy data frame per study, and back to the study itself."""
+"""From MLflow to one data frame per study: for tables and figures, and for notebooks of your own.
+
+from introsearch.results.frames import tidy_frame
+from introsearch.tracking.store import open_store
+
+frame = tidy_frame(open_store("sqlite:///runs/mlflow.db"), "quickstart")
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 from mlflow import MlflowClient
-from mlflow.entities import Run
 
-from introsearch.errors import ConfigError, nearest_hint
 from introsearch.results import record
+from introsearch.results.runs import SeedRun, find_experiment, read_seed_runs
 
-PAGE = 1_000
+COLUMNS = (
+    "run_id", "config_id", "seed", "groups", "stage", "status", "reason", "iteration", "end_ms",
+    "decision",
+)  # fmt: skip
+METRIC, PARAM, VERSION = "metric.", "param.", "version."
+_TIDY_FIRST = (
+    "study", "group", "variant", "config_id", "seed", "stage", "status", "metric", "value",
+    "iteration", "seconds", "reason", "decision", "run_id",
+)  # fmt: skip
 
 
-def runs_of(
-    client: MlflowClient, experiment_id: str, *, level: str, where: str = ""
-) -> Iterator[Run]:
-    """All runs of one level (``study``, ``configuration`` or ``seed``) of an experiment.
+def tidy_frame(client: MlflowClient, name: str) -> pd.DataFrame:
+    """All that a study has measured, a row per group, seed run and metric.
+
+    A configuration that competes in two groups has its rows in both. A run that has measured
+    nothing, because it diverged at once, say, has one row without `metric` and `value`.
 
     Args:
-        client: of the store.
-        experiment_id: the experiment.
-        level: of the runs.
-        where: a further condition, as MLflow writes it.
-    """
-    token = None
-    condition = f"tags.`{record.LEVEL}` = '{level}'" + (f" AND {where}" if where else "")
-    while True:
-        page = client.search_runs(
-            [experiment_id],
-            filter_string=condition,
-            max_results=PAGE,
-            order_by=["attributes.start_time ASC"],
-            page_token=token,
-        )
-        yield from page
-        token = page.token
-        if not token:
-            return
+        client: of the store, see `introsearch.tracking.store.open_store`.
+        name: the study's name.
 
-
-def find_experiment(client: MlflowClient, name: str) -> str:
-    """The id of a study's experiment.
+    Returns:
+        Columns study, group, variant, config_id, seed, stage (``select`` or ``report``), status
+        (see `results.record`), metric, value (the last one), iteration, seconds (of training),
+        reason, decision, run_id (of MLflow), ``param.*`` (every setting) and ``version.*`` (of
+        packages, Python and the git commit). Losses are metrics named ``loss/<term>``.
 
     Raises:
-        ConfigError: the store has no such study; says which it has.
+        ConfigError: the store has no such study.
+        RecordError: the store cannot be read.
     """
-    experiment = client.get_experiment_by_name(name)
-    if (
-        experiment is None
-        or experiment.lifecycle_stage == "deleted"
-        or not any(runs_of(client, experiment.experiment_id, level="study"))
-    ):
-        names = [e.name for e in client.search_experiments() if e.name != "Default"]
-        raise ConfigError(
-            f"the store has no study {name!r}",
-            hint=nearest_hint(name, names) if names else "it has none yet: run one first",
-        )
-    return str(experiment.experiment_id)
+    runs = read_seed_runs(client, find_experiment(client, name))
+    wide = pd.DataFrame([_row(run) | _origin(run) for run in runs])
+    if wide.empty:
+        return pd.DataFrame(columns=list(_TIDY_FIRST))
+    wide = wide.rename(columns={f"{METRIC}{record.SECONDS}": record.SECONDS})
+    measured = [column for column in wide if column.startswith(METRIC)]
+    long = wide.drop(columns=measured).merge(_long(wide[["run_id", *measured]]), on="run_id")
+    long = long.explode("groups", ignore_index=True).rename(columns={"groups": "group"})
+    long.insert(0, "study", name)
+    rest = [c for c in long if c.startswith((PARAM, VERSION))]
+    return long.reindex(columns=[*_TIDY_FIRST, *rest])
+
+
+def _long(values: pd.DataFrame) -> pd.DataFrame:
+    """run_id, metric and value; one row at least per run."""
+    long = values.melt(id_vars="run_id", var_name="metric", value_name="value").dropna()
+    long["metric"] = long["metric"].str.removeprefix(METRIC)
+    return values[["run_id"]].merge(long, on="run_id", how="left")
 
 
 def read_frame(
@@ -75,30 +81,48 @@ def read_frame(
             configurations that the study no longer has are left out.
 
     Returns:
-        Columns run_id, config_id, seed, groups, status, reason, iteration, decision, then
-        ``param.*`` (as recorded) and ``metric.*`` (last values).
+        `COLUMNS`, then ``param.*`` (as recorded) and ``metric.*`` (last values).
+
+    Raises:
+        RecordError: the store cannot be read.
     """
-    rows = [
-        _row(run, groups[run.data.tags[record.CONFIG_ID]])
-        for run in runs_of(client, experiment_id, level="seed")
-        if run.data.tags[record.CONFIG_ID] in groups
-    ]
-    columns = ["run_id", "config_id", "seed", "groups", "status", "reason", "iteration", "decision"]
-    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=columns)
+    runs = read_seed_runs(client, experiment_id, tags=_TAGS)
+    known = [run for run in runs if run.tags[record.CONFIG_ID] in groups]
+    rows = [_row(run) | {"groups": list(groups[run.tags[record.CONFIG_ID]])} for run in known]
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(COLUMNS))
 
 
-def _row(run: Run, groups: tuple[str, ...]) -> dict[str, Any]:
-    tags = run.data.tags
-    settings = json.loads(tags[record.SETTINGS])
-    return {
-        "run_id": run.info.run_id,
+_TAGS = (
+    record.CONFIG_ID, record.SEED, record.GROUPS, record.STAGE, record.STATUS, record.REASON,
+    record.ITERATION, record.DECISION, record.SETTINGS,
+)  # fmt: skip
+
+
+def _row(run: SeedRun) -> dict[str, Any]:
+    tags = run.tags
+    row = {
+        "run_id": run.run_id,
         "config_id": tags[record.CONFIG_ID],
         "seed": int(tags[record.SEED]),
-        "groups": list(groups),
+        "groups": json.loads(tags[record.GROUPS]),
+        "stage": tags[record.STAGE],
         "status": tags[record.STATUS],
         "reason": tags.get(record.REASON, ""),
         "iteration": int(tags.get(record.ITERATION, 0)),
+        "end_ms": run.end_ms,
         "decision": tags.get(record.DECISION, ""),
-        **{f"param.{k}": v for k, v in settings.items()},
-        **{f"metric.{k}": v for k, v in run.data.metrics.items()},
+    }
+    row |= {f"{PARAM}{k}": v for k, v in json.loads(tags[record.SETTINGS]).items()}
+    return row | {f"{METRIC}{k}": point.value for k, point in run.metrics.items()}
+
+
+def _origin(run: SeedRun) -> dict[str, Any]:
+    """What tells where numbers come from."""
+    prefix = "introsearch.version."
+    tags = run.tags
+    versions = {k.removeprefix(prefix): v for k, v in tags.items() if k.startswith(prefix)}
+    versions["commit"] = tags.get("mlflow.source.git.commit", "")
+    return {
+        "variant": " + ".join(json.loads(tags[record.VARIANTS])),
+        **{f"{VERSION}{name}": value for name, value in versions.items()},
     }

@@ -33,6 +33,8 @@ CHOSEN = "introsearch.chosen_in"
 MODULE_FOLDERS = "introsearch.module_folders"  # JSON: of the study's own extensions
 ITERATION = "introsearch.iteration"
 
+SECONDS: Final = "seconds"  # wall time of training, recorded like a metric at every evaluation
+
 STUDY_ARTIFACT = "study.json"
 
 

@@ -13,7 +13,8 @@ from mlflow.exceptions import MlflowException
 
 from introsearch.errors import ConfigError
 from introsearch.results import record
-from introsearch.results.frames import find_experiment, read_frame, runs_of
+from introsearch.results.frames import read_frame
+from introsearch.results.runs import find_experiment, runs_of
 from introsearch.results.statistics import choose, summarise
 from introsearch.results.tables import caption, chosen_table, render
 from introsearch.study.expand import Expansion, expand

@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 
 from introsearch.errors import ConfigError
 from introsearch.results import record
-from introsearch.results.frames import find_experiment, runs_of
+from introsearch.results.runs import find_experiment, runs_of
 from introsearch.study.model import trial_name
 
 _RUN_ID = re.compile(r"[0-9a-f]{32}")

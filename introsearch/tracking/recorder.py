@@ -15,8 +15,8 @@ from mlflow.entities import Metric, Param, Run, RunTag
 
 from introsearch.errors import ConfigError
 from introsearch.results import record
-from introsearch.results.frames import runs_of
 from introsearch.results.record import Evaluation
+from introsearch.results.runs import runs_of
 from introsearch.study.model import Configuration, Study, Trial, trial_name
 from introsearch.study.order import order_of
 from introsearch.tracking.provenance import provenance
@@ -200,7 +200,7 @@ class Recorder:
             metrics=[
                 Metric(key, value, e.timestamp_ms, e.iteration)
                 for e in evaluations
-                for key, value in {**e.metrics, "seconds": e.seconds}.items()
+                for key, value in {**e.metrics, record.SECONDS: e.seconds}.items()
             ],
             tags=[RunTag(k, v) for k, v in tags.items()],
         )

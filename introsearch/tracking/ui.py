@@ -19,7 +19,7 @@ from typing import BinaryIO
 from mlflow import MlflowClient
 
 from introsearch.errors import ConfigError, IntrosearchError
-from introsearch.results.frames import find_experiment, runs_of
+from introsearch.results.runs import find_experiment, runs_of
 
 HOST = "127.0.0.1"  # the pages ask for no password
 FIRST_PORT = 5000

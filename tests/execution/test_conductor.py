@@ -16,8 +16,8 @@ from mlflow import MlflowClient
 
 from introsearch.execution.conductor import Conductor
 from introsearch.results import record
-from introsearch.results.frames import runs_of
 from introsearch.results.record import Evaluation
+from introsearch.results.runs import runs_of
 from introsearch.study.expand import expand, ladder_order, select_trials
 from introsearch.study.ladder import Ladder
 from introsearch.study.loader import load_study

@@ -12,8 +12,8 @@ from mlflow import MlflowClient
 from introsearch.execution.progress import Progress
 from introsearch.execution.study_runner import StudyRunner
 from introsearch.results import record
-from introsearch.results.frames import runs_of
 from introsearch.results.record import Evaluation
+from introsearch.results.runs import runs_of
 from introsearch.study.expand import report_trials, select_trials
 from introsearch.study.loader import load_study
 from introsearch.study.model import Trial

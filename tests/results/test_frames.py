@@ -10,9 +10,10 @@ from mlflow import MlflowClient
 
 from introsearch.errors import ConfigError
 from introsearch.results import record
-from introsearch.results.frames import find_experiment, read_frame, runs_of
+from introsearch.results.frames import read_frame, tidy_frame
 from introsearch.results.record import Evaluation
 from introsearch.results.result import read_result, read_study
+from introsearch.results.runs import find_experiment, runs_of
 from introsearch.study.expand import Expansion, expand, report_trials, select_trials
 from introsearch.study.loader import load_study
 from introsearch.study.model import Study, Trial
@@ -135,7 +136,7 @@ def test_more_runs_than_a_page(
     finished: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("introsearch.results.frames.PAGE", 3)
+    monkeypatch.setattr("introsearch.results.runs.PAGE", 3)
     runs = list(runs_of(client, recorder.experiment_id, level="seed"))
     assert len({run.info.run_id for run in runs}) == len(runs) == 10
 
@@ -183,3 +184,35 @@ def test_an_unknown_study_is_told_from_those_there_are(
     client.delete_experiment(recorder.experiment_id)
     with pytest.raises(ConfigError, match="no study 'framed'"):
         read_study(client, "framed")
+
+
+def test_a_tidy_frame_has_a_row_per_group_run_and_metric(
+    client: MlflowClient, recorder: Recorder, finished: dict[str, str]
+) -> None:
+    frame = tidy_frame(client, "framed")
+    assert len(frame) == 4 + 2 * 3
+    assert set(frame["study"]) == {"framed"}
+    assert set(frame["group"]) == {"rings / plain", "rings / ip"}
+    assert frame["stage"].value_counts().to_dict() == {"select": 4, "report": 6}
+    reported = frame[(frame["stage"] == "report") & (frame["group"] == "rings / ip")]
+    assert set(reported["config_id"]) == {finished["rings / ip"]}
+    assert list(reported["metric"]) == [METRIC] * 3
+    beta_kl = reported["param.beta_kl"].iloc[0]
+    np.testing.assert_array_equal(reported["value"], reported["seed"] ** 2 + beta_kl / 3)
+    assert list(reported["seconds"]) == [100.0] * 3
+    assert reported["version.python"].notna().all()
+    assert set(reported["variant"]) == {"ip"}
+
+
+def test_a_tidy_frame_keeps_runs_that_measured_nothing(
+    client: MlflowClient, recorder: Recorder, study: Study, expansion: Expansion
+) -> None:
+    assert tidy_frame(client, "framed").empty
+    first, second = select_trials(study, expansion)[:2]
+    recorder.start(first)
+    recorder.end(first, record.DIVERGED, reason="loss is not finite")
+    (row,) = tidy_frame(client, "framed").to_dict("records")
+    assert (row["status"], row["reason"]) == (record.DIVERGED, "loss is not finite")
+    assert np.isnan(row["value"])
+    finish(recorder, second, 2.5)
+    assert sorted(tidy_frame(client, "framed")["status"]) == [record.DIVERGED, record.FINISHED]

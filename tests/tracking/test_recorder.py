@@ -16,8 +16,8 @@ from mlflow.entities import Run
 
 from introsearch.errors import ConfigError
 from introsearch.results import record
-from introsearch.results.frames import runs_of
 from introsearch.results.record import Evaluation
+from introsearch.results.runs import runs_of
 from introsearch.study.expand import expand, select_trials
 from introsearch.study.loader import load_study
 from introsearch.study.model import Study, Trial

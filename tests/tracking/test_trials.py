@@ -14,13 +14,12 @@ from sqlalchemy import NullPool, create_engine, insert
 
 from introsearch.errors import ConfigError
 from introsearch.execution.lock import is_locked, locked
-from introsearch.results import record
+from introsearch.results import record, runs
 from introsearch.results.record import Evaluation
 from introsearch.results.status import TO_COME, RecordedTrial
 from introsearch.study.expand import expand, select_trials
 from introsearch.study.loader import load_study
 from introsearch.study.model import Study
-from introsearch.tracking import trials
 from introsearch.tracking.recorder import Recorder
 from introsearch.tracking.trials import read_status, read_trials
 
@@ -71,7 +70,9 @@ def recorder(client: MlflowClient, study: Study, tmp_path: Path) -> Recorder:
     return recorder
 
 
-def test_a_database_says_the_same_as_a_server(recorder: Recorder, study: Study) -> None:
+def test_a_database_says_the_same_as_a_server(
+    recorder: Recorder, study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client, experiment_id = recorder.client, recorder.experiment_id
     found = read_trials(client, experiment_id, metric=METRIC)
     finished, diverged, running, _ = (t.name for t in select_trials(study, expand(study)))
@@ -93,11 +94,8 @@ def test_a_database_says_the_same_as_a_server(recorder: Recorder, study: Study) 
     assert found[diverged].reason == "loss is not finite"
     assert (found[diverged].value, found[diverged].seconds) == (None, 1.7)
     assert (found[running].iteration, found[running].last_ms) == (0, None)
-    by_search = [
-        trials._trial(tags, **more)
-        for tags, more in trials._from_server(client, experiment_id, METRIC)
-    ]
-    assert by_search == list(found.values())
+    monkeypatch.setattr(runs, "_is_server", lambda _: True)  # then MLflow's own search is used
+    assert read_trials(client, experiment_id, metric=METRIC) == found
 
 
 def test_deleted_runs_are_not_read(recorder: Recorder) -> None:
