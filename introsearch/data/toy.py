@@ -8,15 +8,17 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor
 
+from introsearch.data.base import Data
 
-class ToyData:
+
+class ToyData(Data):
     """A 2D density that can be sampled without limit.
 
     Subclasses define the density in `sample`. The window [-half_width, half_width]^2 is where
     the benchmark's histograms and grids are taken.
     """
 
-    dims: ClassVar[int] = 2
+    shape = (2,)
     half_width: ClassVar[float] = 4.0
 
     def sample(self, n: int, generator: Generator) -> Tensor:
