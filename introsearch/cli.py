@@ -181,6 +181,13 @@ def _plan(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from introsearch.execution.signals import ending_signals_interrupt
+
+    with ending_signals_interrupt():
+        return _run_study(options)
+
+
+def _run_study(options: argparse.Namespace) -> int:
     study = _load(options)
 
     from introsearch.execution.environment import check_resources, prepare_environment

@@ -212,7 +212,7 @@ def test_mishaps_leave_no_trace(whole: Study, study: Study) -> None:
     study.kill_worker()
     study.wait_for(lambda: len(study.figures()) >= 2)
     start = time.monotonic()
-    study.send(signal.SIGINT)
+    study.send(signal.SIGTERM)
     assert study.wait() == 130, study.log.read_text()
     assert time.monotonic() - start < 20
     assert "The same command continues" in study.log.read_text()

@@ -22,6 +22,7 @@ from introsearch.execution.conductor import Conductor
 from introsearch.execution.crashes import kernel_kills
 from introsearch.execution.environment import local_cpus
 from introsearch.execution.progress import Progress
+from introsearch.execution.signals import kept_handlers
 from introsearch.results.record import Evaluation
 from introsearch.study.model import Resources, Study, Trial
 from introsearch.study.order import order_of
@@ -37,13 +38,7 @@ def start_ray(resources: Resources, *, notify: Callable[[str], None]) -> Resourc
     Raises:
         ConfigError: a trial wants more GPUs than there are, and would wait for ever.
     """
-    ray.init(
-        address="local",
-        num_cpus=local_cpus(),
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-    )
+    _init_ray()
     for name in ("ray", "ray.tune"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     have = ray.cluster_resources().get("GPU", 0.0)
@@ -57,6 +52,20 @@ def start_ray(resources: Resources, *, notify: Callable[[str], None]) -> Resourc
             hint="lower it, in the file or with --set resources.gpus=1",
         )
     return resources
+
+
+def _init_ray() -> None:
+    try:
+        with kept_handlers():
+            ray.init(
+                address="local",
+                num_cpus=local_cpus(),
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+    except SystemExit:  # Ray's own answer to SIGTERM
+        raise KeyboardInterrupt from None
 
 
 def run_trials(
@@ -122,7 +131,8 @@ def _fit(scheduler: _Scheduler, *, resources: Resources, folder: Path, deadline:
         ),
     )
     try:
-        tuner.fit()
+        with kept_handlers():
+            tuner.fit()
     except TuneError:
         if scheduler.error is not None:
             raise scheduler.error from None

@@ -62,18 +62,18 @@ class StudyRunner:
             RecordError: the MLflow store stopped answering, for longer than MLflow is patient.
         """
         try:
-            self._run_stages()
-            result = read_result(self.client, self.study)
-            self._record_result(result)
+            return self._run_stages()
         except MlflowException as error:
             raise _record_error(error) from error
-        return result
 
-    def _run_stages(self) -> None:
+    def _run_stages(self) -> StudyResult:
         try:
             self._select()
             chosen = self._choose()
             self._report({group: i for group, i in chosen.items() if i is not None})
+            result = read_result(self.client, self.study)
+            self._record_result(result)
+            return result
         except (Interrupted, KeyboardInterrupt):
             self.recorder.end_study(record.INTERRUPTED)
             raise
