@@ -13,6 +13,7 @@ from mlflow.exceptions import MlflowException
 
 from introsearch.errors import ConfigError
 from introsearch.results import record
+from introsearch.results.comparison import compare
 from introsearch.results.frames import read_frame
 from introsearch.results.runs import find_experiment, runs_of
 from introsearch.results.statistics import choose, summarise
@@ -31,7 +32,8 @@ class StudyResult:
         expansion: its configurations and groups.
         frame: one row per seed run (`results.frames.read_frame`).
         chosen: identity of each group's chosen configuration; None where there is none.
-        summary: mean, std and n per group and metric (`results.statistics.summarise`).
+        summary: mean, std and n per group and metric (`results.statistics.summarise`), with
+            intervals and tests (`results.comparison.compare`).
     """
 
     study: Study
@@ -49,6 +51,7 @@ class StudyResult:
             goal=study.metric.goal,
             select_seeds=study.seeds.select,
             report_seeds=study.seeds.report,
+            verdicts=self.summary["verdict"],
         )
         return render(
             self.summary,
@@ -56,7 +59,7 @@ class StudyResult:
             goals=study.metric_goals,
             fmt=fmt,
             caption=text,
-            blocks=_blocks(self.expansion.groups),
+            blocks=blocks_of(self.expansion.groups),
         )
 
     def chosen_table(self, fmt: str) -> str:
@@ -119,8 +122,15 @@ def read_result(client: MlflowClient, study: Study) -> StudyResult:
     summary = summarise(
         frame, metrics=list(study.metric_goals), chosen=chosen, seeds=study.seeds.report
     )
+    compared = compare(
+        summary,
+        frame,
+        goals=study.metric_goals,
+        seeds=study.seeds.report,
+        blocks=blocks_of(expansion.groups),
+    )
     return StudyResult(
-        study=study, expansion=expansion, frame=frame, chosen=chosen, summary=summary
+        study=study, expansion=expansion, frame=frame, chosen=chosen, summary=compared
     )
 
 
@@ -139,6 +149,6 @@ def choose_configurations(
     )
 
 
-def _blocks(groups: tuple[str, ...]) -> dict[str, str]:
+def blocks_of(groups: tuple[str, ...]) -> dict[str, str]:
     """Groups that share all but the last part of their label are compared with each other."""
     return {group: group.rpartition(" / ")[0] for group in groups}

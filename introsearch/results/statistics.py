@@ -1,6 +1,6 @@
 """From seed runs to numbers: which configuration won its group, and how well it did.
 
-Both functions are pure and read one tidy frame with a row per seed run: `config_id`, `seed`,
+All functions are pure and read one tidy frame with a row per seed run: `config_id`, `seed`,
 `groups` (a list of labels), `status` and a `metric.<name>` column per metric.
 """
 
@@ -106,6 +106,16 @@ def summarise(
             numbers = _summary(runs, metric, num_seeds=len(set(seeds)))
             rows.append({"group": group, "config_id": config_id, "metric": metric} | numbers)
     return pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS))
+
+
+def seed_values(
+    frame: pd.DataFrame, metric: str, config_id: str | None, *, seeds: Sequence[int]
+) -> dict[int, float]:
+    """A configuration's value of a metric by seed, of the seeds that finished with one."""
+    runs = _one_run_per_seed(frame[frame["config_id"] == config_id], seeds)
+    finished = runs[runs["status"] == "finished"]
+    found = zip(finished["seed"], finished.get(f"metric.{metric}", ()), strict=False)
+    return {int(seed): float(value) for seed, value in found if not math.isnan(value)}
 
 
 def _summary(runs: pd.DataFrame, metric: str, *, num_seeds: int) -> dict[str, float | int]:

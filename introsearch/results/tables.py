@@ -6,18 +6,27 @@ import csv
 import io
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import pandas as pd
 
 from introsearch.errors import ConfigError, nearest_hint
+from introsearch.results.comparison import (
+    COMPARISON_COLUMNS,
+    LEVEL,
+    MIN_SEEDS,
+    TIED,
+    TOO_FEW,
+    WORSE,
+)
 from introsearch.results.statistics import SUMMARY_COLUMNS, sign_of
 
 FORMATS = ("md", "csv", "tex")
 
 _PLUS_MINUS = "\u00b1"
 _ARROWS = {1.0: "\u2193", -1.0: "\u2191"}
+_MARKS = {TIED: "\u2020", TOO_FEW: "\u2021"}
 _MAX_DECIMALS = 6
 _TEX_ESCAPES = {
     "\\": r"\textbackslash{}",
@@ -29,15 +38,18 @@ _TEX_ESCAPES = {
     _PLUS_MINUS: r"$\pm$",
     _ARROWS[1.0]: r"$\downarrow$",
     _ARROWS[-1.0]: r"$\uparrow$",
+    _MARKS[TIED]: r"$^\dagger$",
+    _MARKS[TOO_FEW]: r"$^\ddagger$",
 } | {character: "\\" + character for character in "_%&#${}"}
 
 
 class _Cell(NamedTuple):
-    """One cell: text to escape, or a number as written by `format_number`."""
+    """One cell: text to escape, or a number as written by `format_number`, and a mark behind."""
 
     text: str
     is_number: bool = False
     bold: bool = False
+    mark: str = ""
 
 
 _Block = list[list[_Cell]]
@@ -55,10 +67,10 @@ def render(
     """Write the results of a study: a row per group, a column per metric.
 
     The best mean of each block is bold, survivors of a group with diverged seeds included: read it
-    together with the column `n`.
+    together with the column `n`. Means that are not significantly worse are marked, see `caption`.
 
     Args:
-        summary: as returned by `statistics.summarise`.
+        summary: as returned by `comparison.compare`.
         metrics: which metrics to show, in this order.
         goals: ``minimize`` or ``maximize`` for each of them.
         fmt: ``md``, ``tex`` (needs the package booktabs) or ``csv`` (tidy, a row per group and
@@ -84,7 +96,8 @@ def render(
     signs = {metric: sign_of(goals[metric]) for metric in metrics}
     titles = [f"{metric} {_ARROWS[sign]}" for metric, sign in signs.items()]
     header = [_Cell(text) for text in ("group", *titles, "n")]
-    body = [_summary_block(rows, signs) for rows in _split(summary, blocks)]
+    marks = _used_marks(summary["verdict"])
+    body = [_summary_block(rows, signs, marks) for rows in _split(summary, blocks)]
     return _WRITERS[fmt](header, body, caption)
 
 
@@ -133,8 +146,17 @@ def caption(
     goal: str,
     select_seeds: Sequence[int],
     report_seeds: Sequence[int],
+    verdicts: Iterable[str],
 ) -> str:
     """Say what the numbers of a table are, and how its configurations were chosen, if they were.
+
+    Args:
+        study: its name.
+        metric: what configurations were chosen by.
+        goal: of the metric.
+        select_seeds: the seeds that chose them.
+        report_seeds: the seeds of the numbers.
+        verdicts: of the table's rows, see `comparison.compare`.
 
     Raises:
         ConfigError: unknown goal.
@@ -152,7 +174,20 @@ def caption(
     shared = sorted(set(select_seeds) & set(report_seeds))
     if shared:
         text += f" Seeds used for both ({_seed_list(shared)}) favour the chosen configuration."
-    return text + " Best mean in bold."
+    return f"{text} Best mean in bold.{marks_text(verdicts)}"
+
+
+def marks_text(verdicts: Iterable[str]) -> str:
+    """What the marks of a table mean, with a blank before, or why there are none."""
+    seen = set(verdicts)
+    few = f"fewer than {MIN_SEEDS} seeds in common"
+    if seen.isdisjoint({TIED, WORSE}):
+        return f" n too small for tests ({few})." if TOO_FEW in seen else ""
+    text = (
+        f" {_MARKS[TIED]}: not significantly worse than the best (paired t-test over common seeds, "
+        f"Holm's correction, {LEVEL:.0%})."
+    )
+    return text + (f" {_MARKS[TOO_FEW]}: n too small to tell ({few})." if TOO_FEW in seen else "")
 
 
 def format_number(mean: float, *, std: float = math.nan, n: int = 1) -> str:
@@ -193,7 +228,14 @@ def _exponent(value: float) -> int:
     return int(f"{value:.1e}".partition("e")[2])
 
 
-def _summary_block(rows: pd.DataFrame, signs: Mapping[str, float]) -> _Block:
+def _used_marks(verdicts: Iterable[str]) -> dict[str, str]:
+    """Where nothing could be tested, the caption says so once instead of every cell."""
+    return _MARKS if not set(verdicts).isdisjoint({TIED, WORSE}) else {}
+
+
+def _summary_block(
+    rows: pd.DataFrame, signs: Mapping[str, float], marks: Mapping[str, str]
+) -> _Block:
     best = {metric: _best(_of_metric(rows, metric)["mean"], sign) for metric, sign in signs.items()}
     block = []
     for group, of_group in rows.groupby("group", sort=False):
@@ -203,7 +245,8 @@ def _summary_block(rows: pd.DataFrame, signs: Mapping[str, float]) -> _Block:
             mean, std, n = float(row["mean"]), float(row["std"]), int(row["n"])
             text = format_number(mean, std=std, n=n)
             is_best = sign * mean == best[metric]
-            cells.append(_Cell(text, is_number=math.isfinite(mean), bold=is_best))
+            mark = "" if is_best else marks.get(row["verdict"], "")
+            cells.append(_Cell(text, is_number=math.isfinite(mean), bold=is_best, mark=mark))
         block.append([*cells, _Cell(_counts(of_group, list(signs)))])
     return block
 
@@ -261,7 +304,7 @@ def _check_format(fmt: str) -> None:
 
 def _summary_csv(summary: pd.DataFrame, metrics: Sequence[str]) -> str:
     chosen = summary[summary["metric"].isin(list(metrics))]
-    columns = list(SUMMARY_COLUMNS)
+    columns = [*SUMMARY_COLUMNS, *COMPARISON_COLUMNS]
     rows = chosen[columns].astype(object).itertuples(index=False, name=None)
     return _csv([columns, *(["" if pd.isna(value) else value for value in row] for row in rows)])
 
@@ -285,7 +328,7 @@ def _markdown(header: list[_Cell], body: list[_Block], caption: str) -> str:
 
 def _markdown_cell(cell: _Cell) -> str:
     text = re.sub(r"([\\|*])", r"\\\1", _one_line(cell.text))
-    return f"**{text}**" if cell.bold else text
+    return (f"**{text}**" if cell.bold else text) + (f" {cell.mark}" if cell.mark else "")
 
 
 def _latex(header: list[_Cell], body: list[_Block], caption: str) -> str:
@@ -315,7 +358,8 @@ def _latex_cell(cell: _Cell) -> str:
         return _latex_text(cell.text)
     text = cell.text.replace(_PLUS_MINUS, r"\pm")
     text = re.sub(r"e([+-]\d+)", lambda match: rf" \times 10^{{{int(match[1])}}}", text)
-    return rf"$\mathbf{{{text}}}$" if cell.bold else f"${text}$"
+    number = rf"$\mathbf{{{text}}}$" if cell.bold else f"${text}$"
+    return number + _latex_text(cell.mark)
 
 
 def _latex_text(text: str) -> str:

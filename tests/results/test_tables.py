@@ -16,23 +16,33 @@ import pandas as pd
 import pytest
 
 from introsearch.errors import ConfigError
+from introsearch.results.comparison import COMPARISON_COLUMNS, TIED, TOO_FEW, compare
 from introsearch.results.statistics import SUMMARY_COLUMNS, summarise
-from introsearch.results.tables import FORMATS, caption, chosen_table, format_number, render
+from introsearch.results.tables import (
+    FORMATS,
+    caption,
+    chosen_table,
+    format_number,
+    marks_text,
+    render,
+)
 
+COLUMNS = (*SUMMARY_COLUMNS, *COMPARISON_COLUMNS)
 PM = "\u00b1"
 DOWN, UP = "\u2193", "\u2191"
 
 
-def row(group: str, metric: str, mean: float, std: float = 0.1, n: int = 5, **counts: int) -> Any:
+def row(group: str, metric: str, mean: float, std: float = 0.1, n: int = 5, **counts: Any) -> Any:
     zeros = {"diverged": 0, "failed": 0, "missing": 0}
     head = {"group": group, "config_id": "0123456789ab", "metric": metric}
-    return head | {"mean": mean, "std": std, "n": n} | zeros | counts
+    tests = {"ci_low": math.nan, "ci_high": math.nan, "p_value": math.nan, "verdict": ""}
+    return head | {"mean": mean, "std": std, "n": n} | zeros | tests | counts
 
 
 def table(rows: list[Any], *, fmt: str = "md", text: str = "", **more: Any) -> str:
     metrics = list(dict.fromkeys(r["metric"] for r in rows))
     goals = {metric: "maximize" if metric == "entropy" else "minimize" for metric in metrics}
-    frame = pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS))
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
     return render(frame, metrics=metrics, goals=goals, fmt=fmt, caption=text, **more)
 
 
@@ -168,6 +178,37 @@ class TestMarkdown:
         assert [line[0] for line in cells(text)[1:]] == ["z", "a"]
 
 
+class TestMarks:
+    ROWS = (
+        row("a", "kl", 1.0, verdict="best"),
+        row("b", "kl", 1.1, verdict=TIED),
+        row("c", "kl", 1.2, verdict=TOO_FEW),
+        row("d", "kl", 9.0, verdict="worse"),
+    )
+
+    def test_what_no_test_tells_from_the_best_is_marked(self) -> None:
+        body = [line[1] for line in cells(table(list(self.ROWS)))[1:]]
+        assert body == [
+            f"**1.00 {PM} 0.10**", f"1.10 {PM} 0.10 \u2020", f"1.20 {PM} 0.10 \u2021", f"9.00 {PM} 0.10",
+        ]  # fmt: skip
+        text = table(list(self.ROWS), fmt="tex")
+        assert r"    b & $1.10 \pm 0.10$$^\dagger$ & 5" in text
+        assert r"    c & $1.20 \pm 0.10$$^\ddagger$ & 5" in text
+        assert text.isascii()
+
+    def test_where_nothing_was_tested_the_caption_says_so_alone(self) -> None:
+        rows = [self.ROWS[0], self.ROWS[2]]
+        assert cells(table(rows))[2][1] == f"1.20 {PM} 0.10"
+        few = " n too small for tests (fewer than 3 seeds in common)."
+        assert marks_text([r["verdict"] for r in rows]) == few
+        assert marks_text(["best", ""]) == ""
+
+    def test_the_caption_explains_the_marks_in_use(self) -> None:
+        assert "\u2020: not significantly worse" in marks_text(["best", "worse"])
+        assert "\u2021" not in marks_text(["best", TIED])
+        assert "\u2021: n too small to tell" in marks_text(["best", TIED, TOO_FEW])
+
+
 class TestCsv:
     def test_exact_to_the_last_bit(self) -> None:
         values = np.random.default_rng(3).lognormal(size=(4, 3), sigma=20)
@@ -185,9 +226,12 @@ class TestCsv:
         ]
         chosen = {f"group, {i}": f"c{i}" for i in range(4)}
         summary = summarise(pd.DataFrame(runs), metrics=["kl"], chosen=chosen, seeds=[0, 1, 2])
-        text = render(summary, metrics=["kl"], goals={}, fmt="csv", caption="not here")
+        goals = {"kl": "minimize"}
+        blocks = dict.fromkeys(chosen, "all")
+        compared = compare(summary, pd.DataFrame(runs), goals=goals, seeds=[0, 1, 2], blocks=blocks)
+        text = render(compared, metrics=["kl"], goals={}, fmt="csv", caption="not here")
         read = list(csv.DictReader(io.StringIO(text)))
-        assert tuple(read[0]) == SUMMARY_COLUMNS
+        assert tuple(read[0]) == COLUMNS
         for i, line in enumerate(values):
             assert float(read[i]["mean"]) == np.mean(line)
             assert float(read[i]["std"]) == np.std(line, ddof=1)
@@ -195,7 +239,7 @@ class TestCsv:
 
     def test_missing_is_empty(self) -> None:
         rows = [row("a", "kl", math.nan, math.nan, n=0, missing=2) | {"config_id": None}]
-        assert table(rows, fmt="csv").splitlines()[1] == "a,,kl,,,0,0,0,2"
+        assert table(rows, fmt="csv").splitlines()[1] == "a,,kl,,,0,0,0,2,,,,"
 
 
 TEX_SPECIALS = 'a_b%c&d#e$f{g}h~i^j\\k<l>m|n"o'
@@ -279,6 +323,7 @@ class TestCaption:
             goal="minimize",
             select_seeds=[0],
             report_seeds=[5, 1, 2, 3, 4],
+            verdicts=["best"],
         )
         assert text == (
             f"2d-grid: mean {PM} sample standard deviation (ddof=1) over the n finished runs of "
@@ -288,7 +333,12 @@ class TestCaption:
 
     def test_admits_shared_seeds(self) -> None:
         text = caption(
-            study="s", metric="m", goal="maximize", select_seeds=[0, 2], report_seeds=[0, 2, 7]
+            study="s",
+            metric="m",
+            goal="maximize",
+            select_seeds=[0, 2],
+            report_seeds=[0, 2, 7],
+            verdicts=[],
         )
         assert "highest mean m" in text
         assert "(0, 2, 7)" in text
@@ -312,7 +362,7 @@ def test_bad_input() -> None:
 
 @pytest.mark.parametrize("fmt", FORMATS)
 def test_study_without_results(fmt: str) -> None:
-    frame = pd.DataFrame(columns=list(SUMMARY_COLUMNS))
+    frame = pd.DataFrame(columns=list(COLUMNS))
     text = render(frame, metrics=["kl"], goals={"kl": "minimize"}, fmt=fmt, caption="c")
     assert "group" in text
     assert text.endswith("\n")
