@@ -189,8 +189,11 @@ class TestMarks:
     def test_what_no_test_tells_from_the_best_is_marked(self) -> None:
         body = [line[1] for line in cells(table(list(self.ROWS)))[1:]]
         assert body == [
-            f"**1.00 {PM} 0.10**", f"1.10 {PM} 0.10 \u2020", f"1.20 {PM} 0.10 \u2021", f"9.00 {PM} 0.10",
-        ]  # fmt: skip
+            f"**1.00 {PM} 0.10**",
+            f"1.10 {PM} 0.10 \u2020",
+            f"1.20 {PM} 0.10 \u2021",
+            f"9.00 {PM} 0.10",
+        ]
         text = table(list(self.ROWS), fmt="tex")
         assert r"    b & $1.10 \pm 0.10$$^\dagger$ & 5" in text
         assert r"    c & $1.20 \pm 0.10$$^\ddagger$ & 5" in text
