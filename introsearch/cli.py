@@ -139,7 +139,7 @@ def _add_schema(commands: Commands) -> None:
         help="print the JSON Schema of a file, for editors",
         description="Print the JSON Schema of a file, with which editors complete and check it.",
     )
-    schema.add_argument("file", choices=("study",), help="which file's")
+    schema.add_argument("file", choices=("study", "cluster"), help="which file's")
     schema.set_defaults(command=_schema)
 
 
@@ -313,9 +313,11 @@ def _open_record(options: argparse.Namespace) -> MlflowClient:
 
 
 def _schema(options: argparse.Namespace) -> int:
+    from introsearch.study.cluster_schema import cluster_schema
     from introsearch.study.schema import study_schema
 
-    print(json.dumps(study_schema(), indent=2))
+    schema = study_schema() if options.file == "study" else cluster_schema()
+    print(json.dumps(schema, indent=2))
     return EXIT_DONE
 
 
