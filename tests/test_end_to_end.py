@@ -245,6 +245,33 @@ def test_reused_seeds_are_trained_once(study: Study) -> None:
     assert {tuple(row[5:]) for row in rows} == {(b"2", b"0", b"0", b"0")}  # n, and nothing amiss
 
 
+def test_tpe_goes_on_after_a_kill_as_if_nothing_had_been(
+    tmp_path: Path, empty_database: Path, study: Study
+) -> None:
+    """The same suggestions, trials and table as without the kill."""
+    text = STUDY.replace("method: grid", "method: tpe").replace("report: [1, 2]", "report: [1]")
+    text = text.replace(
+        "{values: [0.1, 0.2, 0.5]}", "{distribution: log_uniform, min: 0.1, max: 1}"
+    )
+    text = text.replace("groups: [variant]", "groups: [dataset]").replace(
+        "rings", "{values: [rings]}"
+    )
+    text += "tpe: {num_startup: 2, num_parallel: 3}\nbudget: {max_trials: 6}\n"
+    alone = Study(tmp_path / "alone", empty_database)
+    for each in (alone, study):
+        each.file.write_text(text)
+    alone.run()
+    study.start()
+    study.wait_for(lambda: len(study.checkpoints()) >= 3)
+    study.send(signal.SIGKILL)
+    assert study.wait() == -signal.SIGKILL
+    study.kill_session()
+    study.run()
+    assert study.table == alone.table
+    assert study.comparable() == alone.comparable()
+    assert len(study.record()) >= 6 + 1
+
+
 def test_a_trial_without_enough_memory_says_so(study: Study) -> None:
     text = STUDY.replace("dataset: rings", "dataset: {values: [rings, hungry:Hungry]}")
     text = text.replace("[0.1, 0.2, 0.5]", "[0.1]").replace(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import math
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from introsearch.execution.crashes import crash_reason
+from introsearch.execution.suggester import Suggester
 from introsearch.results import record
 from introsearch.results.record import Evaluation
 from introsearch.study.ladder import Ladder
-from introsearch.study.model import Study, Trial
+from introsearch.study.model import Configuration, Study, Trial, trial_name
+from introsearch.study.tpe import Outcome
 from introsearch.tracking.recorder import Recorder
 from introsearch.trial_files import checkpoint_path, figure_paths, traceback_path
 
@@ -40,6 +43,7 @@ class Conductor:
         ladders: by group; empty in a stage without early stopping.
         folder: of checkpoints and figures.
         reopen_stopped: run stopped trials on to their end.
+        suggester: where more trials come from; None if `trials` are all.
     """
 
     def __init__(
@@ -51,12 +55,15 @@ class Conductor:
         ladders: Mapping[str, Ladder],
         folder: Path,
         reopen_stopped: bool = False,
+        suggester: Suggester | None = None,
     ) -> None:
         self.study = study
         self.recorder = recorder
         self.trials = {trial.name: trial for trial in trials}
         self.ladders = ladders
         self.folder = folder
+        self.suggester = suggester
+        self.queue: deque[Trial] = deque()
         self.open: dict[str, _OpenTrial] = {}
         self.ended: set[str] = set()
         self.abort_reason = ""
@@ -81,6 +88,22 @@ class Conductor:
             if name not in self.ended
             and (self.status(name) not in self._settled or name in self._unmeasured)
         ]
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to run."""
+        return not self.to_come() and not self.pending()
+
+    def offer(self) -> None:
+        """Queue all pending trials for `next_trial`."""
+        self.queue = deque(self.pending())
+
+    def next_trial(self) -> Trial | None:
+        """The next trial to start; None if there is none before others have ended."""
+        if self.suggester is not None:
+            for configuration in self.suggester.more(self._outcome):
+                self._add(configuration)
+        return self.queue.popleft() if self.queue else None
 
     def on_start(self, name: str) -> None:
         """A trial is about to run, for the first time or again."""
@@ -143,6 +166,12 @@ class Conductor:
         """Trials by status, of one group or of all."""
         return Counter(self.status(t.name) for t in self.members(group))
 
+    def to_come(self, group: str | None = None) -> int:
+        """How many trials are still to be suggested, in one group or in all."""
+        if self.suggester is None:
+            return 0
+        return self.suggester.to_come(group) * len(self.study.seeds.select)
+
     def members(self, group: str | None = None) -> Iterator[Trial]:
         """The stage's trials of one group, or all."""
         for trial in self.trials.values():
@@ -150,6 +179,32 @@ class Conductor:
                 yield trial
 
     # -- inside ---------------------------------------------------------------------------------
+
+    def _add(self, configuration: Configuration) -> None:
+        """Take in the trials of a configuration that was suggested just now."""
+        for seed in self.study.seeds.select:
+            trial = Trial(configuration=configuration, seed=seed, stage="select")
+            self.trials[trial.name] = trial
+            for ladder in self._ladders_of(trial):
+                ladder.append(trial.name)
+            self._recall(trial)
+            if self.status(trial.name) not in self._settled:
+                self.queue.append(trial)
+
+    def _outcome(self, config_id: str) -> Outcome | None:
+        """How well a configuration did in the select stage; None as long as a seed is open."""
+        names = [trial_name(config_id, seed) for seed in self.study.seeds.select]
+        if any(n not in self.ended and self.status(n) not in self._settled for n in names):
+            return None
+        ends = {self.status(name) for name in names}
+        if not ends <= {record.FINISHED, record.STOPPED}:
+            return Outcome()
+        if ends == {record.FINISHED}:
+            states = [self.recorder.trials[name] for name in names]
+            return _mean_outcome([state.metrics[self.study.metric.name] for state in states])
+        curves = [self.recorder.rung_values(self.trials[n], rungs=self._rungs) for n in names]
+        reached = min(max(values, default=-1) for values in curves)
+        return _mean_outcome([values.get(reached, math.nan) for values in curves], rung=reached)
 
     def _recall(self, trial: Trial) -> None:
         """Give the ladders what the record knows of a trial from earlier runs of the study."""
@@ -208,3 +263,8 @@ class Conductor:
         self.ended.add(name)
         if opened.trial.stage == "select" and status in (record.FINISHED, record.DIVERGED):
             checkpoint_path(self.folder, name).unlink(missing_ok=True)
+
+
+def _mean_outcome(values: Sequence[float], *, rung: int | None = None) -> Outcome:
+    mean = sum(values) / len(values)
+    return Outcome(value=mean, rung=rung) if math.isfinite(mean) else Outcome()

@@ -68,7 +68,8 @@ class Progress:
         """Announce a stage: how much there is to do, and how much is done already."""
         self.stage, self.stage_start = name, time.monotonic()
         self.ended_before = self._ended(conductor.counts())
-        total, pending = len(conductor.trials), len(conductor.pending())
+        total = self._total(conductor)
+        pending = len(conductor.pending()) + conductor.to_come()
         done = f", {total - pending} already recorded" if pending < total else ""
         self.say(f"{name}: {total:,} trials{done}")
         self.update(conductor)
@@ -90,7 +91,7 @@ class Progress:
         ended = self._ended(counts)
         minutes = (time.monotonic() - self.stage_start) / 60
         return (
-            f"{self.stage} {ended:,}/{len(conductor.trials):,} after {minutes:.0f} min: "
+            f"{self.stage} {ended:,}/{self._total(conductor):,} after {minutes:.0f} min: "
             f"{', '.join(parts) or 'starting'}{self._eta(conductor, ended)}"
         )
 
@@ -107,7 +108,7 @@ class Progress:
 
     def _cells(self, conductor: Conductor, group: str) -> list[str]:
         counts = conductor.counts(group)
-        to_come = counts.total() - sum(counts[s] for s in COLUMNS)
+        to_come = counts.total() - sum(counts[s] for s in COLUMNS) + conductor.to_come(group)
         best = self._best(conductor, group)
         numbers = [*(counts[s] for s in COLUMNS), to_come]
         return [*(f"{n:,}" if n else "" for n in numbers), "" if best is None else f"{best:.4g}"]
@@ -124,11 +125,15 @@ class Progress:
         return min(values) if self.goal == "minimize" else max(values)
 
     def _eta(self, conductor: Conductor, ended: int) -> str:
-        newly, left = ended - self.ended_before, len(conductor.trials) - ended
+        newly, left = ended - self.ended_before, self._total(conductor) - ended
         if newly <= 0 or left == 0:
             return ""
         seconds = (time.monotonic() - self.stage_start) / newly * left
         return f", about {duration(seconds)} to go"
+
+    @staticmethod
+    def _total(conductor: Conductor) -> int:
+        return len(conductor.trials) + conductor.to_come()
 
     @staticmethod
     def _ended(counts: Mapping[str, int]) -> int:

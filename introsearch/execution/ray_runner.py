@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from ray import tune
 from ray.tune.error import TuneError
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
 
 from introsearch.errors import ConfigError
 from introsearch.execution.conductor import Conductor
@@ -24,7 +25,7 @@ from introsearch.execution.environment import local_cpus
 from introsearch.execution.progress import Progress
 from introsearch.execution.signals import kept_handlers
 from introsearch.results.record import Evaluation
-from introsearch.study.model import Resources, Study, Trial
+from introsearch.study.model import Resources, Trial
 from introsearch.study.order import order_of
 from introsearch.trainables import TrialTrainable, gpu_is_usable
 
@@ -100,21 +101,21 @@ def run_trials(
         conductor.interrupt()
         raise
     conductor.interrupt()
-    return not conductor.pending() or bool(conductor.abort_reason)
+    return conductor.done or bool(conductor.abort_reason)
 
 
 def _fit(scheduler: _Scheduler, *, resources: Resources, folder: Path, deadline: float) -> None:
     """Let Ray Tune run what is pending."""
-    conductor, trials = scheduler.conductor, scheduler.conductor.pending()
-    if not trials:
+    conductor, study = scheduler.conductor, scheduler.conductor.study
+    if conductor.done:
         return
-    study = conductor.study
     scratch = folder / "ray_tune"
     shutil.rmtree(scratch, ignore_errors=True)
     tuner = tune.Tuner(
         tune.with_resources(TrialTrainable, {"cpu": resources.cpus, "gpu": resources.gpus}),
-        param_space={"order": tune.grid_search(_orders(study, trials, resources, folder))},
         tune_config=tune.TuneConfig(
+            search_alg=_Source(scheduler, resources=resources, folder=folder),
+            num_samples=-1,  # as many as there are
             scheduler=scheduler,
             reuse_actors=True,
             max_concurrent_trials=study.budget.max_concurrent_trials,
@@ -139,13 +140,6 @@ def _fit(scheduler: _Scheduler, *, resources: Resources, folder: Path, deadline:
         raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _orders(
-    study: Study, trials: Sequence[Trial], resources: Resources, folder: Path
-) -> list[dict[str, Any]]:
-    where = str(folder.resolve())
-    return [order_of(study, t, resources=resources, folder=where).to_dict() for t in trials]
 
 
 def _trial_name(trial: TuneTrial) -> str:
@@ -185,9 +179,18 @@ class _Scheduler(_NotPickled, FIFOScheduler):
 
     def start(self, *, may_fail: bool) -> None:
         """Before each fit; a lost trial has failed if there will be none after it."""
+        self.conductor.offer()
         self.running = {trial.name for trial in self.conductor.pending()}
         self.lost: set[str] = set()
         self.may_fail = may_fail
+
+    def next_trial(self) -> Trial | None:
+        """The next trial to start, if there is one by now."""
+        with self._keeping_error():
+            trial = self.conductor.next_trial()
+        if trial is not None:
+            self.running.add(trial.name)
+        return trial
 
     def on_trial_result(
         self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]
@@ -235,6 +238,38 @@ class _Scheduler(_NotPickled, FIFOScheduler):
         except Exception as error:
             self.error = error
             raise
+
+
+class _Source(_NotPickled, Searcher):
+    """Gives Ray Tune one trial after the other, as the conductor says."""
+
+    def __init__(self, scheduler: _Scheduler, *, resources: Resources, folder: Path) -> None:
+        super().__init__()
+        self.scheduler = scheduler
+        self.resources = resources
+        self.folder = str(folder.resolve())
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        trial = self.scheduler.next_trial()
+        if trial is None:  # what is lost now may hold up what is to come, until the next fit
+            return None if self.scheduler.running else Searcher.FINISHED
+        study = self.scheduler.conductor.study
+        order = order_of(study, trial, resources=self.resources, folder=self.folder)
+        return {"order": order.to_dict()}
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Nothing: the scheduler is told too."""
+
+    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
+        """Nothing: the record knows."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the record knows."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: the record knows."""
 
 
 class _StartListener(_NotPickled, tune.Callback):

@@ -14,12 +14,14 @@ from introsearch.errors import RecordError, TooManyFailed
 from introsearch.execution.conductor import Conductor
 from introsearch.execution.progress import Progress
 from introsearch.execution.ray_runner import run_trials, start_ray
+from introsearch.execution.suggester import Suggester
 from introsearch.results import record
 from introsearch.results.frames import read_frame
 from introsearch.results.result import StudyResult, choose_configurations, read_result
 from introsearch.study.expand import Expansion, expand, ladder_order, report_trials, select_trials
 from introsearch.study.ladder import Ladder
 from introsearch.study.model import Resources, Study, Trial
+from introsearch.study.suggestions import expand_suggested
 from introsearch.tracking.address import without_password
 from introsearch.tracking.recorder import Recorder, TrialState
 from introsearch.trial_files import checkpoint_path
@@ -48,8 +50,8 @@ class StudyRunner:
         self.client = client
         self.folder = folder
         self.progress = progress
-        self.expansion: Expansion = expand(study)
         self.recorder = Recorder(client, study, folder=folder)
+        self.expansion = self._expand()
         self.resources: Resources | None = None
         hours = study.budget.max_hours
         self.deadline = math.inf if hours is None else time.monotonic() + 3600 * hours
@@ -83,11 +85,21 @@ class StudyRunner:
             self.recorder.end_study(record.FAILED)
             raise
 
+    def _expand(self) -> Expansion:
+        """All configurations that are known by now."""
+        if self.study.method != "tpe":
+            return expand(self.study)
+        return expand_suggested(self.study, self.recorder.suggested.values())
+
     def _select(self) -> None:
-        trials = select_trials(self.study, self.expansion)
-        if not trials:
+        if not self.study.seeds.select:
             return
-        self._run_stage("select", trials, self._ladders())
+        tpe = self.study.method == "tpe"
+        suggester = Suggester(self.study, self.recorder) if tpe else None
+        trials = select_trials(self.study, self.expansion)
+        self._run_stage("select", trials, self._ladders(), suggester=suggester)
+        self.expansion = self._expand()
+        trials = select_trials(self.study, self.expansion)
         while revived := self._best_stopped(trials):
             self.progress.say("A group has no trial that finished: its best stopped one goes on.")
             self._run_stage("select, continued", revived, {}, reopen_stopped=True)
@@ -104,6 +116,7 @@ class StudyRunner:
         ladders: Mapping[str, Ladder],
         *,
         reopen_stopped: bool = False,
+        suggester: Suggester | None = None,
     ) -> None:
         conductor = Conductor(
             self.study,
@@ -112,9 +125,10 @@ class StudyRunner:
             ladders=ladders,
             folder=self.folder,
             reopen_stopped=reopen_stopped,
+            suggester=suggester,
         )
         self.progress.start_stage(name, conductor)
-        if not conductor.pending():
+        if conductor.done:
             return
         if self.resources is None:
             self.resources = start_ray(self.study.resources, notify=self.progress.say)

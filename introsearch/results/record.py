@@ -30,6 +30,7 @@ GROUPS = "introsearch.groups"
 VARIANTS = "introsearch.variants"
 STAGE = "introsearch.stage"
 CHOSEN = "introsearch.chosen_in"
+SUGGESTED = "introsearch.suggested"  # JSON: how tpe came to a configuration
 MODULE_FOLDERS = "introsearch.module_folders"  # JSON: of the study's own extensions
 ITERATION = "introsearch.iteration"
 

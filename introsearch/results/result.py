@@ -15,10 +15,10 @@ from introsearch.errors import ConfigError
 from introsearch.results import record
 from introsearch.results.comparison import compare
 from introsearch.results.frames import read_frame
-from introsearch.results.runs import find_experiment, runs_of
+from introsearch.results.runs import find_experiment, read_expansion, runs_of
 from introsearch.results.statistics import choose, summarise
 from introsearch.results.tables import caption, chosen_table, render
-from introsearch.study.expand import Expansion, expand
+from introsearch.study.expand import Expansion
 from introsearch.study.loader import load_study
 from introsearch.study.model import Study
 
@@ -115,7 +115,7 @@ def read_result(client: MlflowClient, study: Study) -> StudyResult:
     Raises:
         ConfigError: the store has no such study.
     """
-    expansion = expand(study)
+    expansion = read_expansion(client, study)
     groups = {c.id: c.groups for c in expansion.configurations}
     frame = read_frame(client, find_experiment(client, study.name), groups=groups)
     chosen = choose_configurations(study, expansion, frame)

@@ -22,6 +22,9 @@ from sqlalchemy.orm import aliased
 
 from introsearch.errors import ConfigError, RecordError, nearest_hint
 from introsearch.results import record
+from introsearch.study.expand import Expansion, expand
+from introsearch.study.model import Study
+from introsearch.study.suggestions import Suggested, expand_suggested
 
 PAGE = 1_000
 WAIT_FOR_LOCK_S = 20  # a writer holds a SQLite file for milliseconds
@@ -134,6 +137,28 @@ def runs_of(
         token = page.token
         if not token:
             return
+
+
+def suggested_in(configuration_runs: Iterable[Run]) -> dict[str, Suggested]:
+    """What tpe has suggested so far, by configuration."""
+    suggested = {}
+    for run in configuration_runs:
+        config_id, text = run.data.tags[record.CONFIG_ID], run.data.tags.get(record.SUGGESTED)
+        if text is not None:
+            suggested[config_id] = Suggested.from_json(text, config_id=config_id)
+    return suggested
+
+
+def read_expansion(client: MlflowClient, study: Study) -> Expansion:
+    """A study's configurations; those of tpe are in its record.
+
+    Raises:
+        ConfigError: the store has no such study.
+    """
+    if study.method != "tpe":
+        return expand(study)
+    runs = runs_of(client, find_experiment(client, study.name), level="configuration")
+    return expand_suggested(study, suggested_in(runs).values())
 
 
 def find_experiment(client: MlflowClient, name: str) -> str:

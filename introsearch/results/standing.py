@@ -28,7 +28,7 @@ OPEN = (record.RUNNING, record.INTERRUPTED, TO_COME)
 
 @dataclass(kw_only=True)
 class _Cell:
-    """A group's trials of one stage; those of a configuration yet to be chosen have no names."""
+    """A group's trials of one stage; those of a configuration yet to be found have no names."""
 
     stage: Stage
     group: str
@@ -43,6 +43,7 @@ def standing(
     *,
     state: str,
     active: bool | None,
+    expansion: Expansion | None = None,
     now_ms: float | None = None,
 ) -> StudyStatus:
     """Where a study stands.
@@ -52,9 +53,10 @@ def standing(
         recorded: what is recorded of its trials, by name.
         state: what is recorded of the study itself.
         active: whether a `run` works on it; None if that cannot be seen from here.
+        expansion: the study's configurations by now; all that it can have unless given.
         now_ms: milliseconds since 1970; the present unless given.
     """
-    expansion = expand(study)
+    expansion = expansion or expand(study)
     ids = {c.id for c in expansion.configurations}
     known = {name: trial for name, trial in recorded.items() if trial.config_id in ids}
     chosen = choose_configurations(study, expansion, _frame(study, expansion, known.values()))
@@ -139,7 +141,13 @@ def _select_cells(
     if not study.seeds.select:
         return []
     cells = {
-        group: _Cell(stage="select", group=group, trials=[], chosen=chosen[group])
+        group: _Cell(
+            stage="select",
+            group=group,
+            trials=[],
+            num_unnamed=expansion.to_suggest.get(group, 0) * len(study.seeds.select),
+            chosen=chosen[group],
+        )
         for group in expansion.groups
     }
     for trial in select_trials(study, expansion):
@@ -158,7 +166,10 @@ def _report_cells(
     select: Sequence[_Cell],
 ) -> list[_Cell]:
     """The winners' trials; as long as a group has none, only their number is known."""
-    statuses = {cell.group: {t.status for t in cell.trials} for cell in select}
+    statuses = {
+        cell.group: {t.status for t in cell.trials} | ({TO_COME} if cell.num_unnamed else set())
+        for cell in select
+    }
     cells = []
     for group, winner in chosen.items():
         seen = statuses.get(group, set())
@@ -250,8 +261,9 @@ def _work(
             if t.status in OPEN
         ]
         for cell in cells:
-            iterations = expansion.members[cell.group][0].settings["iterations"]
-            left += [(cell.group, iterations)] * cell.num_unnamed
+            members = expansion.members[cell.group] or expand(study).members[cell.group]
+            length = members[0].settings["iterations"]
+            left += [(cell.group, usual.get(cell.group, length))] * cell.num_unnamed
         if left and not seconds_each:
             return None
         work.append([n * seconds_each.get(group, seconds_each[""]) for group, n in left])

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from introsearch.errors import ConfigError
 from introsearch.study.model import Study
+from introsearch.study.parameters import label
+from introsearch.study.spaces import Space
 from introsearch.training.settings import TrainerSettings
 
 
@@ -70,3 +74,49 @@ def check_groups(study: Study, sizes: Mapping[str, int]) -> None:
                 key="seeds.select",
                 hint="e.g. select: [0]",
             )
+
+
+def check_apart(samples: Mapping[str, Sequence[tuple[Space, Mapping[str, Any]]]]) -> None:
+    """Groups must share no configuration: TPE suggests for each group on its own.
+
+    Args:
+        samples: by group its spaces, each with the settings of some point in it.
+
+    Raises:
+        ConfigError: two groups have no setting that tells them apart for certain.
+    """
+    for (one, first), (other, second) in itertools.combinations(samples.items(), 2):
+        for a, b in itertools.product(first, second):
+            if not any(_differ(a, b, name) for name in a[1].keys() | b[1].keys()):
+                raise ConfigError(
+                    f"groups {one!r} and {other!r} may share configurations, which tpe cannot use",
+                    key="groups",
+                    hint="let a setting differ in every case, or use method: random or grid",
+                )
+
+
+def _differ(
+    a: tuple[Space, Mapping[str, Any]], b: tuple[Space, Mapping[str, Any]], name: str
+) -> bool:
+    """Whether a setting is never the same in two spaces (of a real number: almost never)."""
+    if (name in a[1]) != (name in b[1]):  # other trainers
+        return True
+    if any(_is_real(space, name) for space, _ in (a, b)):
+        return True
+    one, other = _legal(*a, name), _legal(*b, name)
+    return one is not None and other is not None and one.isdisjoint(other)
+
+
+def _is_real(space: Space, name: str) -> bool:
+    parameter = space.parameters.get(name)
+    return parameter is not None and parameter.distribution in ("uniform", "log_uniform")
+
+
+def _legal(space: Space, settings: Mapping[str, Any], name: str) -> set[str] | None:
+    """What a setting may be, in words; None if that is not known here."""
+    parameter = space.parameters.get(name)
+    if parameter is None or name in space.fixed:
+        return {label(settings[name])}
+    if parameter.reference is not None or parameter.distribution is not None:
+        return None
+    return {label(value) for value in parameter.values}

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from introsearch.errors import ConfigError
-from introsearch.study.checks import check_configuration, check_groups, check_rungs
+from introsearch.study.checks import check_apart, check_configuration, check_groups, check_rungs
 from introsearch.study.identity import identity
 from introsearch.study.model import Configuration, Stage, Study, Trial, trial_name
-from introsearch.study.spaces import Space, candidates, group_spaces, in_file
+from introsearch.study.spaces import Space, candidates, draw, group_spaces, in_file
 from introsearch.training.settings import resolve_settings, settings_to_dict
 
 
@@ -26,15 +27,19 @@ class Expansion:
         members: each group's configurations in the order in which they are tried: shuffled, so
             that the order of a grid favours nothing.
         duplicates: per group, how many points of its space were the same as another.
+        to_suggest: per group, how many points are to be suggested yet.
     """
 
     groups: tuple[str, ...]
     configurations: tuple[Configuration, ...]
     members: Mapping[str, tuple[Configuration, ...]]
     duplicates: Mapping[str, int]
+    to_suggest: Mapping[str, int] = field(default_factory=dict)
 
 
-class _Point(NamedTuple):
+class Point(NamedTuple):
+    """A point of a group's space, as its trainer understands it."""
+
     variant: str
     trainer: str
     settings: dict[str, Any]
@@ -44,24 +49,29 @@ class _Point(NamedTuple):
 def expand(study: Study) -> Expansion:
     """Every configuration of a study, validated.
 
+    What ``tpe`` will suggest is not known before it runs: as many random points stand for it here,
+    see `study.suggestions.expand_suggested`.
+
     Raises:
         ConfigError: a configuration that its trainer refuses, that early termination does not
             suit, or too many of them. Its `key` is dotted from the root of the study file.
     """
     check_rungs(study)
-    points: dict[str, dict[str, list[_Point]]] = {}
+    if study.method == "tpe":
+        check_apart(_samples(study))
+    points: dict[str, dict[str, list[Point]]] = {}
     duplicates = {}
     for group, spaces in group_spaces(study).items():
-        by_id: dict[str, list[_Point]] = {}
+        by_id: dict[str, list[Point]] = {}
         total = 0
         for space, values in candidates(study, group, spaces):
-            point = _resolve(study, space, values)
+            point = resolve_point(study, space, values)
             by_id.setdefault(identity(point.trainer, point.settings), []).append(point)
             total += 1
         duplicates[group] = total - len(by_id)
         points[group] = _ordered(study, group, by_id)
     check_groups(study, {group: len(by_id) for group, by_id in points.items()})
-    return _assemble(points, duplicates)
+    return assemble(points, duplicates)
 
 
 def select_trials(study: Study, expansion: Expansion) -> tuple[Trial, ...]:
@@ -69,7 +79,7 @@ def select_trials(study: Study, expansion: Expansion) -> tuple[Trial, ...]:
 
     Each configuration appears once per select seed, its seeds one after the other.
     """
-    depth = max(len(members) for members in expansion.members.values())
+    depth = max(map(len, expansion.members.values()), default=0)
     turns = (
         expansion.members[group][i]
         for i in range(depth)
@@ -117,7 +127,18 @@ def _trials(
     )
 
 
-def _resolve(study: Study, space: Space, values: Mapping[str, Any]) -> _Point:
+def _samples(study: Study) -> dict[str, list[tuple[Space, dict[str, Any]]]]:
+    """Each group's spaces, each with the trainer and settings of some point in it."""
+    samples: dict[str, list[tuple[Space, dict[str, Any]]]] = {}
+    for group, spaces in group_spaces(study).items():
+        for space in spaces:
+            point = resolve_point(study, space, draw(study, space, random.Random(0)))
+            sample = (space, {**point.settings, "trainer": point.trainer})
+            samples.setdefault(group, []).append(sample)
+    return samples
+
+
+def resolve_point(study: Study, space: Space, values: Mapping[str, Any]) -> Point:
     """Let the trainer validate one point and fill in its defaults."""
     trainer = study.variants[space.variant].trainer or study.trainer
     try:
@@ -125,16 +146,16 @@ def _resolve(study: Study, space: Space, values: Mapping[str, Any]) -> _Point:
     except ConfigError as error:
         raise in_file(study, space.variant, error, values=values) from None
     check_configuration(study, space.variant, settings)
-    return _Point(space.variant, trainer, settings_to_dict(settings))
+    return Point(space.variant, trainer, settings_to_dict(settings))
 
 
-def _ordered(study: Study, group: str, by_id: dict[str, list[_Point]]) -> dict[str, list[_Point]]:
+def _ordered(study: Study, group: str, by_id: dict[str, list[Point]]) -> dict[str, list[Point]]:
     """A group's points as they will be tried.
 
     Draws of a random search are in random order already. Sorting by a hash shuffles a grid such
     that it keeps its order when values are added, and that a larger budget only adds trials.
     """
-    if study.method == "random":
+    if study.method != "grid":
         return by_id
     keys = sorted(
         by_id, key=lambda i: hashlib.sha256(f"{study.seed}/{group}/{i}".encode()).digest()
@@ -142,12 +163,16 @@ def _ordered(study: Study, group: str, by_id: dict[str, list[_Point]]) -> dict[s
     return {key: by_id[key] for key in keys[: study.budget.max_trials]}
 
 
-def _assemble(
-    points: Mapping[str, Mapping[str, list[_Point]]], duplicates: Mapping[str, int]
+def assemble(
+    points: Mapping[str, Mapping[str, list[Point]]],
+    duplicates: Mapping[str, int],
+    *,
+    to_suggest: Mapping[str, int] | None = None,
 ) -> Expansion:
+    """The expansion that consists of these points, by group and identity."""
     labels: dict[str, list[str]] = {}
     variants: dict[str, dict[str, None]] = {}
-    first: dict[str, _Point] = {}
+    first: dict[str, Point] = {}
     for group, by_id in points.items():
         for key, same in by_id.items():
             labels.setdefault(key, []).append(group)
@@ -170,4 +195,5 @@ def _assemble(
             group: tuple(configurations[key] for key in by_id) for group, by_id in points.items()
         },
         duplicates=dict(duplicates),
+        to_suggest=dict(to_suggest or {}),
     )

@@ -73,7 +73,7 @@ class Ladder:
             raise ValueError(f"rungs must increase, not {list(rungs)}")
         if eta < 2 or goal not in ("minimize", "maximize"):
             raise ValueError(f"needs eta of at least 2 and a goal, not {eta} and {goal!r}")
-        self.order = tuple(order)
+        self.order = list(order)
         self.rungs = tuple(rungs)
         self.eta = eta
         self._sign = -1.0 if goal == "maximize" else 1.0
@@ -85,6 +85,21 @@ class Ladder:
         self._ranked: list[list[_Key]] = [[] for _ in rungs]  # who entered, best first
         self._out = [False] * len(order)  # stopped, or ended before a rung
         self._frontier = [0] * len(rungs)  # per rung: all trials before this one are settled
+
+    def append(self, trial: str) -> None:
+        """Another trial, the last in the order; it changes nothing for those before it.
+
+        Raises:
+            ValueError: it is in the order already.
+        """
+        if trial in self._position:
+            raise ValueError(f"{trial} is in the order of the ladder already")
+        self._position[trial] = len(self.order)
+        self.order.append(trial)
+        self._values.append({})
+        self._status.append(None)
+        self._decided.append([])
+        self._out.append(False)
 
     def report(self, trial: str, iteration: int, value: float) -> None:
         """Note a metric value; at no rung, at one again, or after the end nothing changes.

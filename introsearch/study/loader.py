@@ -18,6 +18,7 @@ from introsearch.study.model import (
     Resources,
     Seeds,
     Study,
+    Tpe,
     Variant,
 )
 from introsearch.study.overrides import apply_overrides
@@ -32,6 +33,7 @@ TOP_LEVEL = tuple(f.name for f in dataclasses.fields(Study) if f.compare)
 REQUIRED = ("trainer", "metric", "groups", "seeds", "parameters")
 _METRIC_KEYS = ("name", "goal")
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+MAX_SUGGESTIONS = 1_000  # each costs more time than the one before it
 VARIANT_NAME = r"[A-Za-z0-9_+-]+"
 
 
@@ -85,10 +87,11 @@ def _read_study(document: Document, *, name: str | None, module_folders: tuple[s
         metric=metric,
         metrics=_read_metrics(root, metric),
         groups=_read_groups(root, parameters, variants),
-        seeds=_read_seeds(root),
+        seeds=_read_seeds(root, method=method),
         parameters=parameters,
         variants=variants,
         early_terminate=_read_early_terminate(root, metric),
+        tpe=_read_tpe(root, method=method),
         budget=_read_budget(root, method=method),
         resources=root.child_of("resources", Resources).read(Resources),
         evaluate_every=root.field(Study, "evaluate_every"),
@@ -195,11 +198,14 @@ def _read_groups(
     return tuple(groups)
 
 
-def _read_seeds(root: Section) -> Seeds:
+def _read_seeds(root: Section, *, method: str) -> Seeds:
     section = root.child_of("seeds", Seeds)
     seeds = section.read(Seeds)
     if not seeds.report:
         raise section.error("is an empty list", "report", hint="e.g. report: [1, 2, 3, 4, 5]")
+    if method == "tpe" and not seeds.select:
+        hint = "e.g. select: [0]: tpe learns from the trials of these seeds"
+        raise section.error("is an empty list", "select", hint=hint)
     shared = sorted(set(seeds.select) & set(seeds.report))
     if shared and not seeds.reuse_seeds:
         raise section.error(
@@ -230,13 +236,30 @@ def _read_early_terminate(root: Section, metric: Metric) -> EarlyTermination | N
     return early
 
 
+def _read_tpe(root: Section, *, method: str) -> Tpe | None:
+    section = root.child_of("tpe", Tpe)
+    if method == "tpe":
+        return section.read(Tpe)
+    if section.data:
+        raise root.error(
+            f"has no meaning with method: {method}", "tpe", hint="remove it, or set method: tpe"
+        )
+    return None
+
+
 def _read_budget(root: Section, *, method: str) -> Budget:
     section = root.child_of("budget", Budget)
     budget = section.read(Budget)
-    if method == "random" and budget.max_trials is None:
+    if method != "grid" and budget.max_trials is None:
         raise section.error(
             "the key 'max_trials' is missing",
             "max_trials",
-            hint="add max_trials: ... to budget: a random search needs to know when to stop",
+            hint=f"add max_trials: ... to budget: {method} needs to know when to stop",
+        )
+    if method == "tpe" and budget.max_trials is not None and budget.max_trials > MAX_SUGGESTIONS:
+        raise section.error(
+            f"must be at most {MAX_SUGGESTIONS:,} for tpe, not {budget.max_trials:,}",
+            "max_trials",
+            hint="it is the number of configurations per group; for more, use method: random",
         )
     return budget

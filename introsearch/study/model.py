@@ -73,11 +73,25 @@ class EarlyTermination:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Tpe:
+    """How the tree-structured Parzen estimator suggests configurations, within each group.
+
+    Attributes:
+        num_startup: results to wait for before suggestions are more than random.
+        num_parallel: suggestions at work at a time: each knows the results of all before it but
+            the last num_parallel - 1. More keep more workers busy, fewer know more.
+    """
+
+    num_startup: int = bounded(10, low=1)
+    num_parallel: int = bounded(4, low=1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Budget:
     """Limits of a study; None is no limit.
 
     Attributes:
-        max_trials: configurations per group.
+        max_trials: configurations per group; random and tpe need it.
         max_concurrent_trials: trials running at the same time.
         max_hours: wall time of one `run` command, in hours.
         max_failed_trials: crashed trials after which the study stops.
@@ -168,7 +182,7 @@ class Study:
     Attributes:
         name: names the directory and the experiment; letters, digits, ``.``, ``_`` and ``-``.
         trainer: the trainer of all variants that name no other.
-        method: ``grid`` or ``random``.
+        method: ``grid``, ``random`` or ``tpe``.
         metric: what trials are compared by.
         metrics: of your own, reported beside the registered ones and `metric`.
         groups: parameters (or ``variant``) whose values separate the groups.
@@ -176,6 +190,7 @@ class Study:
         parameters: common parameters by name.
         variants: variants by name; at least one.
         early_terminate: early stopping in the select stage, or None.
+        tpe: how ``tpe`` suggests; None for other methods.
         budget: limits.
         resources: of one trial.
         evaluate_every: training iterations between evaluations.
@@ -187,7 +202,7 @@ class Study:
 
     name: str
     trainer: str = registered(kind="trainer")
-    method: str = choice("grid", legal=("grid", "random"))
+    method: str = choice("grid", legal=("grid", "random", "tpe"))
     metric: Metric
     metrics: tuple[Metric, ...] = ()
     groups: tuple[str, ...]
@@ -195,6 +210,7 @@ class Study:
     parameters: Mapping[str, Parameter]
     variants: Mapping[str, Variant]
     early_terminate: EarlyTermination | None
+    tpe: Tpe | None = None
     budget: Budget
     resources: Resources
     evaluate_every: int = bounded(1000, low=1)
@@ -237,6 +253,8 @@ class Study:
             data["metrics"] = [asdict(metric) for metric in self.metrics]
         if self.early_terminate is not None:
             data["early_terminate"] = asdict(self.early_terminate)
+        if self.tpe is not None:
+            data["tpe"] = asdict(self.tpe)
         return data
 
 

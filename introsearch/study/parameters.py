@@ -62,6 +62,27 @@ class Parameter:
         choices = self.choices(assigned)
         return choices[0] if len(choices) == 1 else rng.choice(choices)
 
+    def derive(self, chosen: Any, assigned: Mapping[str, Any]) -> Any:
+        """The value that follows from one of `values`, or a number within the bounds.
+
+        Raises:
+            ConfigError: as for `choices`.
+        """
+        if self.by is not None:
+            return self._look_up(assigned[self.by])
+        return self._scale(chosen, assigned)
+
+    def accepts(self, chosen: Any) -> bool:
+        """Whether `chosen` is one of `values`, or a number within the bounds."""
+        if self.distribution is None:
+            return any(type(chosen) is type(value) and chosen == value for value in self.values)
+        wanted = int if self.distribution == "int_uniform" else float
+        return type(chosen) is wanted and self.min <= chosen <= self.max
+
+    def rounded(self, value: float) -> float:
+        """A number from the distribution, to 12 significant digits and within the bounds."""
+        return min(max(round_12(value), self.min), self.max)
+
     def to_spec(self) -> Any:
         """This parameter as it is written in a study file."""
         if self.by is not None:
@@ -108,7 +129,7 @@ class Parameter:
             value = math.exp(rng.uniform(math.log(self.min), math.log(self.max)))
         else:
             value = rng.uniform(self.min, self.max)
-        return min(max(round_12(value), self.min), self.max)
+        return self.rounded(value)
 
 
 def round_12(value: float) -> float:

@@ -20,6 +20,7 @@ from introsearch.study.model import (
     Resources,
     Seeds,
     Study,
+    Tpe,
     Variant,
 )
 from introsearch.study.parameters import DISTRIBUTIONS, Parameter
@@ -47,6 +48,7 @@ def study_schema() -> Schema:
             "additionalProperties": _variant(),
         },
         "early_terminate": _section(EarlyTermination),
+        "tpe": _section(Tpe),
         "budget": _section(Budget),
         "resources": _section(Resources),
     }

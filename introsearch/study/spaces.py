@@ -71,7 +71,7 @@ def _closure(study: Study, variant: str, parameters: Mapping[str, Parameter]) ->
 def candidates(
     study: Study, group: str, spaces: Sequence[Space]
 ) -> Iterator[tuple[Space, dict[str, Any]]]:
-    """All points of a group (grid), or as many as the budget allows (random)."""
+    """All points of a group (grid), or as many at random as the budget allows."""
     if study.method == "grid":
         for space in spaces:
             for values in _product(
@@ -90,13 +90,18 @@ def candidates(
         # A generator per draw: a larger budget adds configurations and keeps the earlier ones.
         rng = random.Random(f"{study.seed}/{group}/{i}")
         space = spaces[0] if len(spaces) == 1 else rng.choice(spaces)
-        values = dict(space.fixed)
-        for name in space.order:
-            try:
-                values[name] = space.parameters[name].sample(rng, values)
-            except ConfigError as error:
-                raise in_file(study, space.variant, error, name=name) from None
-        yield space, values
+        yield space, draw(study, space, rng)
+
+
+def draw(study: Study, space: Space, rng: random.Random) -> dict[str, Any]:
+    """A random point of a space."""
+    values = dict(space.fixed)
+    for name in space.order:
+        try:
+            values[name] = space.parameters[name].sample(rng, values)
+        except ConfigError as error:
+            raise in_file(study, space.variant, error, name=name) from None
+    return values
 
 
 def _product(

@@ -16,9 +16,10 @@ from mlflow.entities import Metric, Param, Run, RunTag
 from introsearch.errors import ConfigError
 from introsearch.results import record
 from introsearch.results.record import Evaluation
-from introsearch.results.runs import runs_of
+from introsearch.results.runs import runs_of, suggested_in
 from introsearch.study.model import Configuration, Study, Trial, trial_name
 from introsearch.study.order import order_of
+from introsearch.study.suggestions import Suggested
 from introsearch.tracking.provenance import provenance
 
 PARENT = "mlflow.parentRunId"
@@ -62,6 +63,7 @@ class Recorder:
 
     Attributes:
         resources: what a trial really gets.
+        suggested: what tpe has suggested so far, by configuration.
     """
 
     def __init__(self, client: MlflowClient, study: Study, *, folder: Path) -> None:
@@ -74,6 +76,7 @@ class Recorder:
             run.data.tags[record.CONFIG_ID]: run
             for run in runs_of(client, self.experiment_id, level="configuration")
         }
+        self.suggested = suggested_in(self.configuration_runs.values())
         self.trials = {
             trial_name(run.data.tags[record.CONFIG_ID], int(run.data.tags[record.SEED])): _state(
                 run, metric=study.compared_metric
@@ -242,6 +245,15 @@ class Recorder:
 
     # -- configurations -------------------------------------------------------------------------
 
+    def note_suggestion(self, configuration: Configuration, suggested: Suggested) -> None:
+        """Keep how a configuration was chosen, before any of its trials starts."""
+        tag = {record.SUGGESTED: suggested.to_json()}
+        is_old = configuration.id in self.configuration_runs
+        run = self._configuration_run(configuration, more=tag)
+        if is_old:
+            self._tag(run.info.run_id, tag)
+        self.suggested[configuration.id] = suggested
+
     def summarise(
         self,
         configuration: Configuration,
@@ -269,14 +281,16 @@ class Recorder:
             tags=[RunTag(record.CHOSEN, chosen)],
         )
 
-    def _configuration_run(self, configuration: Configuration) -> Run:
+    def _configuration_run(
+        self, configuration: Configuration, *, more: Mapping[str, str] | None = None
+    ) -> Run:
         known = self.configuration_runs.get(configuration.id)
         if known is None or not known.data.params:
             known = known or self._make_run(
                 _label(configuration),
                 level="configuration",
                 parent=self.study_run,
-                tags=_configuration_tags(configuration),
+                tags={**_configuration_tags(configuration), **(more or {})},
             )
             self._log_params(known.info.run_id, configuration)
             self.configuration_runs[configuration.id] = self.client.get_run(known.info.run_id)

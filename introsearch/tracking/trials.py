@@ -8,7 +8,7 @@ from mlflow import MlflowClient
 
 from introsearch.results import record
 from introsearch.results.result import read_study, study_run
-from introsearch.results.runs import SeedRun, read_seed_runs
+from introsearch.results.runs import SeedRun, read_expansion, read_seed_runs
 from introsearch.results.standing import standing
 from introsearch.results.status import RecordedTrial, StudyStatus
 from introsearch.study.model import trial_name
@@ -32,7 +32,10 @@ def read_status(client: MlflowClient, name: str, *, active: bool | None) -> Stud
     study = read_study(client, name)
     run = study_run(client, name)
     recorded = read_trials(client, run.info.experiment_id, metric=study.metric.name)
-    return standing(study, recorded, state=run.data.tags[record.STATUS], active=active)
+    expansion = read_expansion(client, study)
+    return standing(
+        study, recorded, expansion=expansion, state=run.data.tags[record.STATUS], active=active
+    )
 
 
 def read_trials(

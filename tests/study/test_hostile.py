@@ -27,7 +27,7 @@ EDITS = [
     ("paper}", "paper, goal: maximize}", "metric.goal", 4, "contradicts", "minimize"),
     ("paper}", "paper, goal: small}", "metric.goal", 4, "small", "minimize"),
     ("{name: hist_kl_paper}", "hist_kl_paper", "metric", 4, "keys and values", "name: ..."),
-    ("method: grid", "method: tpe", "method", 3, "tpe", "grid, random"),
+    ("method: grid", "method: bayes", "method", 3, "bayes", "grid, random, tpe"),
     ("method: grid", "method: random", "budget.max_trials", 1, "missing", "max_trials"),
     ("[dataset, variant]", "[dataset, varant]", "groups.1", 5, "varant", "'variant'"),
     ("[dataset, variant]", "[components]", "groups.0", 5, "components", "dataset"),
