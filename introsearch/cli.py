@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from introsearch.execution.progress import Progress
     from introsearch.results.result import StudyResult
+    from introsearch.study.cost_summary import StudyCosts
+    from introsearch.study.expand import Expansion
     from introsearch.study.model import Study
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -73,10 +75,18 @@ def _add_run(commands: Commands) -> None:
 
 def _add_plan(commands: Commands) -> None:
     plan = commands.add_parser(
-        "plan", help="say what a study would run", description="Count trials; start nothing."
+        "plan",
+        help="say what a study would run",
+        description="Count trials; start nothing and record nothing.",
     )
     _add_study_options(plan)
-    plan.add_argument("--json", action="store_true", help="print the counts as JSON")
+    plan.add_argument(
+        "--costs",
+        action="store_true",
+        help="time some forty iterations of each kind of trial on this machine, and say what the "
+        "study would take: hours, wall-clock, disk",
+    )
+    plan.add_argument("--json", action="store_true", help="print everything as JSON")
     plan.set_defaults(command=_plan)
 
 
@@ -174,10 +184,35 @@ def _plan(options: argparse.Namespace) -> int:
     study = _load(options)
     expansion = expand(study)
     if options.json:
-        print(json.dumps(plan_dict(study, expansion), indent=2))
-    else:
-        print(plan_text(study, expansion))
+        plan = plan_dict(study, expansion)
+        if options.costs:
+            plan["costs"] = _costs(study, expansion).to_dict()
+        print(json.dumps(plan, indent=2))
+        return EXIT_DONE
+    print(plan_text(study, expansion), flush=True)
+    if options.costs:
+        costs = _costs(study, expansion)
+        from introsearch.results.costs_text import costs_text
+
+        print(f"\n{costs_text(costs)}")
     return EXIT_DONE
+
+
+def _costs(study: Study, expansion: Expansion) -> StudyCosts:
+    """Measured on this machine, and for it."""
+    from introsearch.execution.environment import check_resources, local_cpus
+
+    check_resources(study.resources)
+    from introsearch.calibration import local_resources, measure_kinds
+    from introsearch.study.costs import study_costs
+
+    resources, gpus = local_resources(study.resources)
+    measured = measure_kinds(
+        study, expansion, resources, notify=lambda text: print(text, file=sys.stderr)
+    )
+    return study_costs(
+        study, expansion, measured, resources=resources, cpus=local_cpus(), gpus=gpus
+    )
 
 
 def _run(options: argparse.Namespace) -> int:

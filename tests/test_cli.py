@@ -178,3 +178,14 @@ def test_plan_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "study.yaml", "--json"]) == EXIT_DONE
     total = json.loads(capsys.readouterr().out)["total"]
     assert (total["select_trials"], total["report_trials"]) == (4, 4)
+
+
+@pytest.mark.slow
+def test_plan_with_costs(capsys: pytest.CaptureFixture[str]) -> None:
+    tiny = [f"--set={key}" for key in ("hidden_units=8", "batch_size=8", "num_draws=2")]
+    assert main(["plan", "study.yaml", "--json", "--costs", *tiny]) == EXIT_DONE
+    output = capsys.readouterr()
+    assert "timing 1 of" in output.err
+    costs = json.loads(output.out)["costs"]
+    assert costs["stages"]["report"]["core_hours"] > 0
+    assert costs["expected_wall_seconds"] > 0

@@ -20,7 +20,7 @@ LAYERS = (
     ("metrics", "training"),
     ("results", "study"),
     ("trial_run",),
-    ("tracking", "trainables"),
+    ("calibration", "tracking", "trainables"),
     ("execution",),
     ("cli",),
 )
@@ -44,6 +44,7 @@ CONFINED = {
         "metrics",
         "training",
         "trial_run",
+        "calibration",
         "trainables",
     },
     "yaml": {"study"},

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from typing import Any
 
 from introsearch.study.expand import Expansion, report_trials, select_trials
+from introsearch.study.halving import select_shares, stretches
 from introsearch.study.model import Configuration, Study
 
 _COLUMNS = ("configurations", "duplicates", "select trials", "report trials", "iterations")
@@ -87,7 +87,7 @@ def _total(study: Study, expansion: Expansion) -> dict[str, Any]:
         "select_trials": len(select),
         "report_trials": num_report,
         "select_iterations": sum(select),
-        "ideal_select_iterations": round(sum(_ideal_length(study, n) for n in select)),
+        "expected_select_iterations": round(_expected_iterations(study, expansion)),
         "report_iterations": report,
         "iterations": sum(select) + report,
     }
@@ -99,16 +99,14 @@ def _length(configuration: Configuration) -> int:
     return length
 
 
-def _ideal_length(study: Study, length: int) -> float:
-    """Mean iterations of a trial if exactly one in eta were kept at each rung."""
-    early = study.early_terminate
-    if early is None:
-        return length
-    marks = [0, *early.rungs, length]
-    ideal = 0.0
-    for k, (start, end) in enumerate(itertools.pairwise(marks)):
-        ideal += (end - start) / early.eta**k
-    return ideal
+def _expected_iterations(study: Study, expansion: Expansion) -> float:
+    """Of the whole select stage, with early termination."""
+    shares = select_shares(study, expansion)
+    return len(study.seeds.select) * sum(
+        share * (end - start)
+        for c in expansion.configurations
+        for start, end, share in stretches(study, c, shares[c.id])
+    )
 
 
 def _ladder_lines(study: Study, total: dict[str, Any]) -> list[str]:
@@ -117,11 +115,12 @@ def _ladder_lines(study: Study, total: dict[str, Any]) -> list[str]:
         return ["early termination: none"]
     rungs = [f"{rung:,}" for rung in early.rungs]
     where = rungs[0] if len(rungs) == 1 else f"{', '.join(rungs[:-1])} and {rungs[-1]}"
-    full, ideal = total["select_iterations"], total["ideal_select_iterations"]
+    full, expected = total["select_iterations"], total["expected_select_iterations"]
     return [
         f"early termination: of each group, the best 1 in {early.eta} goes on "
         f"at {where} iterations",
-        f"select stage: at most {full:,} iterations; ideally {ideal:,} ({100 * ideal / full:.0f}%)",
+        f"select stage: at most {full:,} iterations; expected {expected:,} "
+        f"({100 * expected / full:.0f}%)",
     ]
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from introsearch.errors import ConfigError, nearest_hint
 from introsearch.registry import TRAINERS, check_name, is_path, load, resolve
@@ -42,6 +42,13 @@ class TrainerSettings:
     def warmup_end(self) -> int:
         """First iteration at which metrics of different configurations can be compared."""
         return 0
+
+    def shortened(self, iterations: int) -> Self:
+        """The same, trained for few iterations, half of them warm-up if any: to measure its cost.
+
+        A trainer with other phases must shorten them too.
+        """
+        return dataclasses.replace(self, iterations=iterations)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,6 +211,15 @@ class SIntroVAESettings(VAESettings):
     @property
     def warmup_end(self) -> int:
         return self.warmup_iterations
+
+    def shortened(self, iterations: int) -> Self:
+        half = iterations // 2 if self.warmup_iterations else 0
+        return dataclasses.replace(
+            self,
+            iterations=iterations,
+            warmup_iterations=half,
+            handover_iterations=min(self.handover_iterations, 1, half),
+        )
 
 
 def settings_class(trainer: str) -> type[TrainerSettings]:

@@ -1,0 +1,48 @@
+"""What a study would take, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from introsearch.results.durations import duration
+from introsearch.study.cost_summary import StudyCosts
+from introsearch.study.model import Resources
+
+
+def costs_text(costs: StudyCosts) -> str:
+    """A few lines for people."""
+    at_once = costs.parallel_trials
+    return "\n".join(
+        [
+            *_stage_lines(costs),
+            f"wall-clock: about {duration(costs.expected_wall_seconds)}, "
+            f"{at_once:,} {'trial' if at_once == 1 else 'trials'} at a time",
+            f"disk: at most {_size(costs.disk_bytes)} of checkpoints, figures and records",
+            "timed just now on this machine, one trial at a time, on its "
+            + ("GPU" if costs.resources.gpus else "CPU"),
+        ]
+    )
+
+
+def _stage_lines(costs: StudyCosts) -> Iterator[str]:
+    for name, stage in (("select", costs.select), ("report", costs.report)):
+        text = f"{name} stage: {_hours(stage.expected_seconds, costs.resources)}"
+        if stage.expected_seconds < stage.seconds:
+            whole = _hours(stage.seconds, costs.resources)
+            text += f" expected, {whole} without early termination"
+        if stage.seconds:
+            yield text
+
+
+def _hours(seconds: float, resources: Resources) -> str:
+    device, each = ("GPU", resources.gpus) if resources.gpus else ("core", resources.cpus)
+    hours = each * seconds / 3600
+    return f"{hours:,.0f} {device}-hours" if hours >= 100 else f"{hours:.2g} {device}-hours"
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:,.1f} TB"
