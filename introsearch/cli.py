@@ -92,11 +92,18 @@ def _add_plan(commands: Commands) -> None:
 
 def _add_report(commands: Commands) -> None:
     report = commands.add_parser(
-        "report", help="print a study's table", description="Print a recorded study's table."
+        "report",
+        help="write a study's report: tables, figures and an HTML page",
+        description="Print a recorded study's table, and write a folder with its report: an HTML "
+        "page that needs nothing else, and the tables and figures as files. The folder is attached "
+        "to the study's MLflow run too. With --format, print the table alone.",
     )
     report.add_argument("name", metavar="NAME", help="the study's name")
     report.add_argument(
-        "--format", choices=("md", "csv", "tex"), default="md", help="of the table (default: md)"
+        "--format", choices=("md", "csv", "tex"), help="print the table so, and write nothing"
+    )
+    report.add_argument(
+        "--out", type=Path, metavar="DIR", help="(default: report, in the study's folder)"
     )
     _add_store_options(report)
     report.set_defaults(command=_report)
@@ -290,7 +297,20 @@ def _report(options: argparse.Namespace) -> int:
     client = _open_record(options)
     from introsearch.results.result import read_result, read_study
 
-    print(read_result(client, read_study(client, options.name)).table(options.format))
+    result = read_result(client, read_study(client, options.name))
+    print(result.table(options.format or "md"))
+    if options.format:
+        return EXIT_DONE
+    from introsearch.results.report import make_report
+    from introsearch.results.report_files import write_report
+    from introsearch.tracking.report import attach_report, runs_url
+
+    folder = options.out or options.runs_dir / options.name / "report"
+    url = runs_url(client, options.name)
+    report = make_report(client, result)
+    write_report(report, folder, store_options=_store_options(options), runs_url=url)
+    attach_report(client, options.name, folder)
+    print(f"Report: {folder / 'index.html'}")
     return EXIT_DONE
 
 

@@ -45,7 +45,19 @@ class StudyResult:
     def table(self, fmt: str) -> str:
         """Mean and std of every metric over the report seeds, as ``md``, ``csv`` or ``tex``."""
         study = self.study
-        text = caption(
+        return render(
+            self.summary,
+            metrics=list(study.metric_goals),
+            goals=study.metric_goals,
+            fmt=fmt,
+            caption=self.caption(),
+            blocks=blocks_of(self.expansion.groups),
+        )
+
+    def caption(self) -> str:
+        """What the numbers of the table are."""
+        study = self.study
+        return caption(
             study=study.name,
             metric=study.metric.name,
             goal=study.metric.goal,
@@ -53,22 +65,14 @@ class StudyResult:
             report_seeds=study.seeds.report,
             verdicts=self.summary["verdict"],
         )
-        return render(
-            self.summary,
-            metrics=list(study.metric_goals),
-            goals=study.metric_goals,
-            fmt=fmt,
-            caption=text,
-            blocks=blocks_of(self.expansion.groups),
-        )
 
     def chosen_table(self, fmt: str) -> str:
         """The settings of each group's chosen configuration in which configurations differ."""
         by_id = {c.id: c for c in self.expansion.configurations}
         settings = {g: by_id[i].settings for g, i in self.chosen.items() if i is not None}
-        return chosen_table(settings, chosen=self.chosen, searched=self._searched(), fmt=fmt)
+        return chosen_table(settings, chosen=self.chosen, searched=self.searched(), fmt=fmt)
 
-    def _searched(self) -> list[str]:
+    def searched(self) -> list[str]:
         """Settings that take several values within some group."""
         names = [name for c in self.expansion.configurations for name in c.settings]
         return [

@@ -64,7 +64,7 @@ def choose(
         raise ValueError("choosing needs at least one select seed")
     sign = sign_of(goal)
     _check_measured(frame, metric)
-    runs = _one_run_per_seed(frame, seeds)
+    runs = one_run_per_seed(frame, seeds)
     scores = {
         config_id: sign * float(np.mean(values))
         for config_id, values in _finished_values_by_configuration(runs, metric).items()
@@ -101,7 +101,7 @@ def summarise(
     """
     rows = []
     for group, config_id in chosen.items():
-        runs = _one_run_per_seed(frame[frame["config_id"] == config_id], seeds)
+        runs = one_run_per_seed(frame[frame["config_id"] == config_id], seeds)
         for metric in metrics:
             numbers = _summary(runs, metric, num_seeds=len(set(seeds)))
             rows.append({"group": group, "config_id": config_id, "metric": metric} | numbers)
@@ -112,7 +112,7 @@ def seed_values(
     frame: pd.DataFrame, metric: str, config_id: str | None, *, seeds: Sequence[int]
 ) -> dict[int, float]:
     """A configuration's value of a metric by seed, of the seeds that finished with one."""
-    runs = _one_run_per_seed(frame[frame["config_id"] == config_id], seeds)
+    runs = one_run_per_seed(frame[frame["config_id"] == config_id], seeds)
     finished = runs[runs["status"] == "finished"]
     found = zip(finished["seed"], finished.get(f"metric.{metric}", ()), strict=False)
     return {int(seed): float(value) for seed, value in found if not math.isnan(value)}
@@ -159,8 +159,13 @@ def _winner(members: Iterable[str], scores: Mapping[str, float]) -> str | None:
     return min(competing)[1] if competing else None
 
 
-def _one_run_per_seed(frame: pd.DataFrame, seeds: Sequence[int]) -> pd.DataFrame:
-    """The run that speaks for each configuration and seed, ordered by both."""
+def one_run_per_seed(frame: pd.DataFrame, seeds: Sequence[int]) -> pd.DataFrame:
+    """The run that speaks for each configuration and seed, ordered by both.
+
+    Raises:
+        IntrosearchError: two runs of the same configuration and seed contradict each other.
+        ValueError: an unknown status.
+    """
     runs = frame[frame["seed"].isin(list(seeds))]
     unknown = sorted(set(runs["status"]) - set(_PRECEDENCE))
     if unknown:

@@ -94,9 +94,9 @@ def render(
     if fmt == "csv":
         return _summary_csv(summary, metrics)
     signs = {metric: sign_of(goals[metric]) for metric in metrics}
-    titles = [f"{metric} {_ARROWS[sign]}" for metric, sign in signs.items()]
+    titles = [f"{metric} {arrow(goals[metric])}" for metric in signs]
     header = [_Cell(text) for text in ("group", *titles, "n")]
-    marks = _used_marks(summary["verdict"])
+    marks = used_marks(summary["verdict"])
     body = [_summary_block(rows, signs, marks) for rows in _split(summary, blocks)]
     return _WRITERS[fmt](header, body, caption)
 
@@ -228,8 +228,13 @@ def _exponent(value: float) -> int:
     return int(f"{value:.1e}".partition("e")[2])
 
 
-def _used_marks(verdicts: Iterable[str]) -> dict[str, str]:
-    """Where nothing could be tested, the caption says so once instead of every cell."""
+def arrow(goal: str) -> str:
+    """Which way is better."""
+    return _ARROWS[sign_of(goal)]
+
+
+def used_marks(verdicts: Iterable[str]) -> dict[str, str]:
+    """The marks behind means by verdict; none where nothing was tested, as the caption says."""
     return _MARKS if not set(verdicts).isdisjoint({TIED, WORSE}) else {}
 
 

@@ -22,6 +22,11 @@ def without_password(text: str) -> str:
     return re.sub(r"(://)[^/@\s]+@", r"\1***@", text)
 
 
+def without_user(uri: str) -> str:
+    """A server's address as one opens it in a browser, without user and password."""
+    return re.sub("//[^/@]*@", "//", uri)
+
+
 def check_uri(uri: str, *, folder_will_exist: Path) -> None:
     """Refuse what is no address of a store, before anything is written.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -20,6 +19,7 @@ from mlflow import MlflowClient
 
 from introsearch.errors import ConfigError, IntrosearchError
 from introsearch.results.runs import find_experiment, runs_of
+from introsearch.tracking.address import without_user
 
 HOST = "127.0.0.1"  # the pages ask for no password
 FIRST_PORT = 5000
@@ -46,7 +46,7 @@ def show_pages(client: MlflowClient, name: str | None = None, *, port: int | Non
     """
     uri, places = client.tracking_uri, pages(client, name)
     if uri.startswith("http"):
-        _announce(re.sub("//[^/@]*@", "//", uri).rstrip("/"), places)  # without a password
+        _announce(without_user(uri).rstrip("/"), places)
         return
     port = free_port(port)
     try:

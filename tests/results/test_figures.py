@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from introsearch.results import figures
-from introsearch.results.figures import draw_study, draw_trial
+from introsearch.results.figures import draw_trial
+from introsearch.results.style import image
 from introsearch.training.figure_data import TrialFigure
 
 K, N, G = 16, 500, 32
@@ -40,13 +41,12 @@ def trial(**changes: Any) -> TrialFigure:
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """The figures behind the bytes, for looking at what they hold."""
     seen: list[Figure] = []
-    png = figures._png
 
     def keep(figure: Figure) -> bytes:
         seen.append(figure)
-        return png(figure)
+        return image(figure)
 
-    monkeypatch.setattr(figures, "_png", keep)
+    monkeypatch.setattr(figures, "image", keep)
     return seen
 
 
@@ -74,10 +74,10 @@ class TestTrial:
         values = np.zeros((G, G))
         values[-1, 0] = 1.0  # large y, small x: the upper left corner
         draw_trial(trial(density=values), title="t")
-        image = drawn[0].axes[1].images[0]
-        assert image.origin == "lower"
+        drawing = drawn[0].axes[1].images[0]
+        assert drawing.origin == "lower"
         window = drawn[0].axes[1].get_window_extent()
-        shown = pixels(figures._png(drawn[0]))
+        shown = pixels(image(drawn[0]))
         corner = shown[int(shown.shape[0] - window.y1) + 4, int(window.x0) + 4]
         other = shown[int(shown.shape[0] - window.y0) - 5, int(window.x1) - 5]
         assert corner[:2].min() > 0.85  # viridis' yellow
@@ -170,85 +170,9 @@ class TestTrial:
             pixels(draw_trial(trial(**changes), title="$broken_{ 100%"))
 
 
-class TestStudy:
-    CURVES: dict[str, Any] = {  # noqa: RUF012
-        "a": ([1, 2, 3], [3.0, 2.0, 1.0], "finished"),
-        "b": ([1, 2], [3.0, 2.5], "stopped"),
-        "c": ([1, 2], [4.0, 1e9], "diverged"),
-        "d": ([], [], "failed"),
-        "e": ([1], [3.5], "running"),
-        "f": ([1, 2, 3], [3.0, np.nan, 1.5], "finished"),
-    }
-
-    def test_legend_counts_every_trial(self, drawn: list[Figure]) -> None:
-        pixels(draw_study(self.CURVES, rungs=[1, 2], title="t", metric="kl"))
-        texts = {text.get_text() for text in drawn[0].legends[0].get_texts()}
-        assert texts == {
-            "finished (2)", "stopped (1)", "diverged (1)", "failed (1)", "running (1)", "rung",
-        }  # fmt: skip
-
-    def test_one_colour_per_status(self, drawn: list[Figure]) -> None:
-        draw_study(self.CURVES, rungs=[], title="t", metric="kl")
-        handles = drawn[0].legends[0].legend_handles
-        assert len({str(handle.get_color()) for handle in handles if handle}) == 5  # type: ignore[attr-defined]
-
-    def test_rungs_are_vertical_lines(self, drawn: list[Figure]) -> None:
-        draw_study(self.CURVES, rungs=[1.5, 2.5], title="t", metric="kl")
-        places = [line.get_xdata() for line in drawn[0].axes[0].lines if line.get_label() == "rung"]
-        assert [list(np.asarray(place)) for place in places] == [[1.5, 1.5], [2.5, 2.5]]
-
-    def test_curves_are_not_joined(self, drawn: list[Figure]) -> None:
-        curves = {"a": ([1, 2], [1.0, 2.0], "stopped"), "b": ([5], [3.0], "stopped")}
-        draw_study(curves, rungs=[], title="t", metric="kl")
-        line, ends = drawn[0].axes[0].lines[:2]
-        np.testing.assert_equal(line.get_xdata(), [1, 2, np.nan, 5, np.nan])
-        assert np.asarray(ends.get_xydata()).tolist() == [[2, 2], [5, 3]]
-
-    def test_scale_is_logarithmic_only_if_all_are_positive(self, drawn: list[Figure]) -> None:
-        draw_study(self.CURVES, rungs=[], title="t", metric="kl")
-        negative = self.CURVES | {"g": ([1], [-1.0], "stopped")}
-        draw_study(negative, rungs=[], title="t", metric="kl")
-        assert [figure.axes[0].get_yscale() for figure in drawn] == ["log", "linear"]
-
-    @pytest.mark.parametrize("offset", [0.0, -10.0])
-    def test_diverging_trials_do_not_stretch_the_axis(
-        self, drawn: list[Figure], offset: float
-    ) -> None:
-        curves = {
-            name: (x, [v + offset if v < 1e3 else v for v in y], status)
-            for name, (x, y, status) in self.CURVES.items()
-        }
-        draw_study(curves, rungs=[], title="t", metric="kl")
-        low, high = drawn[0].axes[0].get_ylim()
-        assert low < 1.0 + offset < 3.5 + offset < high < 20
-
-    @pytest.mark.parametrize(
-        "curves",
-        [
-            {},
-            {"a": ([], [], "failed")},
-            {"a": ([1, 2], [np.nan, np.inf], "diverged")},
-            {"a": ([1, 2], [1.0, 1.0], "finished")},
-            {"a": ([1, 2], [0.0, 0.0], "finished")},
-            {"a": ([1, 2], [1e-300, 1e300], "diverged")},
-        ],
-    )
-    def test_hostile_curves_draw_without_a_warning(self, curves: dict[str, Any]) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            pixels(draw_study(curves, rungs=[1], title="$", metric="$x_"))
-
-    def test_bad_curves_are_refused(self) -> None:
-        with pytest.raises(ValueError, match="'done'"):
-            draw_study({"a": ([1], [1.0], "done")}, rungs=[], title="t", metric="kl")
-        with pytest.raises(ValueError, match="zip"):
-            draw_study({"a": ([1, 2], [1.0], "failed")}, rungs=[], title="t", metric="kl")
-
-
 def test_global_state_is_left_alone() -> None:
     before = dict(matplotlib.rcParams)
     draw_trial(trial(), title="t")
-    draw_study(TestStudy.CURVES, rungs=[2], title="t", metric="kl")
     assert dict(matplotlib.rcParams) == before
 
 

@@ -1,0 +1,64 @@
+"""What a study cost, and what early termination saved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from introsearch.results import record
+from introsearch.results.durations import duration
+from introsearch.results.frames import PARAM
+from introsearch.study.model import Study
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Compute:
+    """Training time of all recorded trials.
+
+    Attributes:
+        trials: how many.
+        seconds: of training, summed over trials that ran side by side too.
+        saved_seconds: what stopped trials would have taken to their end, at their own speed.
+        core_hours: `seconds` times the cores of a trial.
+        gpu_hours: `seconds` times the GPUs of a trial.
+    """
+
+    trials: int
+    seconds: float
+    saved_seconds: float
+    core_hours: float
+    gpu_hours: float
+
+    @property
+    def saved_share(self) -> float:
+        """Saved time, of what the study would have taken without early termination."""
+        total = self.seconds + self.saved_seconds
+        return self.saved_seconds / total if total else 0.0
+
+    def text(self) -> str:
+        """In a sentence or two."""
+        spent = f"{self.trials:,} trials, {duration(self.seconds)} of training"
+        used = f"{self.core_hours:.2g} core-hours"
+        if self.gpu_hours:
+            used += f", {self.gpu_hours:.2g} GPU-hours"
+        saved = f" Early termination saved {duration(self.saved_seconds)} ({self.saved_share:.0%})."
+        return f"{spent} ({used})." + (saved if self.saved_seconds else "")
+
+
+def compute_of(study: Study, frame: pd.DataFrame) -> Compute:
+    """The compute behind a frame with a row per seed run (`results.frames.read_frame`)."""
+    if frame.empty:
+        return Compute(trials=0, seconds=0.0, saved_seconds=0.0, core_hours=0.0, gpu_hours=0.0)
+    seconds = frame.get(f"metric.{record.SECONDS}", pd.Series(0.0, frame.index)).fillna(0.0)
+    stopped = (frame["status"] == record.STOPPED) & (frame["iteration"] > 0)
+    left = frame[f"{PARAM}iterations"] - frame["iteration"]
+    saved = (left * seconds / frame["iteration"])[stopped]
+    total = float(seconds.sum())
+    return Compute(
+        trials=len(frame),
+        seconds=total,
+        saved_seconds=float(saved.sum()),
+        core_hours=total * study.resources.cpus / 3600,
+        gpu_hours=total * study.resources.gpus / 3600,
+    )

@@ -1,0 +1,44 @@
+"""A study's report as a folder of files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from introsearch.errors import ConfigError
+from introsearch.results.html import render_html
+from introsearch.results.report import StudyReport
+from introsearch.results.style import image
+from introsearch.results.tables import FORMATS
+from introsearch.trial_files import write_atomically
+
+
+def write_report(
+    report: StudyReport, folder: Path, *, store_options: str = "", runs_url: str = ""
+) -> None:
+    """Write ``index.html``, and tables and figures as files of their own.
+
+    Tables are ``table.*`` and ``chosen.*`` as Markdown, CSV and LaTeX; figures are PNG and PDF.
+    Files of an earlier report are replaced.
+
+    Args:
+        report: as returned by `report.make_report`.
+        folder: made if missing.
+        store_options: see `html.render_html`.
+        runs_url: see `html.render_html`.
+
+    Raises:
+        ConfigError: the folder cannot be written to.
+    """
+    page = render_html(report, store_options=store_options, runs_url=runs_url)
+    files = {"index.html": page.encode()}
+    for fmt in FORMATS:
+        files[f"table.{fmt}"] = report.result.table(fmt).encode()
+        files[f"chosen.{fmt}"] = report.result.chosen_table(fmt).encode()
+    for figure in report.figures:
+        files[f"{figure.name}.png"] = image(figure.figure)
+        files[f"{figure.name}.pdf"] = image(figure.figure, "pdf")
+    try:
+        for name, data in files.items():
+            write_atomically(folder / name, data)
+    except OSError as error:
+        raise ConfigError(f"cannot write the report to {folder}: {error}", key="--out") from error

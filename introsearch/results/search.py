@@ -1,0 +1,75 @@
+"""What a search tried: a row per configuration and group, for figures of the search itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from introsearch.results import record
+from introsearch.results.frames import PARAM
+from introsearch.results.statistics import one_run_per_seed
+from introsearch.study.model import Study
+
+COLUMNS = ("group", "config_id", "status", "score", "early", "seconds", "end_ms")
+# The outcome of a configuration is that of its least fortunate seed.
+_WORST_FIRST = (
+    record.FAILED, record.DIVERGED, record.INTERRUPTED, record.RUNNING, record.STOPPED,
+    record.FINISHED,
+)  # fmt: skip
+
+Histories = Mapping[str, Mapping[int, float]]
+
+
+def searched_frame(
+    study: Study, frame: pd.DataFrame, histories: Histories, *, searched: Sequence[str]
+) -> pd.DataFrame:
+    """What became of each configuration in the select stage.
+
+    Args:
+        study: the study.
+        frame: one row per seed run, see `results.frames.read_frame`.
+        histories: the compared metric by run id and iteration.
+        searched: the parameters that differ between configurations.
+
+    Returns:
+        `COLUMNS` and the searched parameters. `score` is the mean of the study's metric over the
+        select seeds, NaN unless all finished. `early` is the mean of the metric that rungs compare
+        at the first rung (at the end, without early termination): every configuration that did not
+        diverge before has one, so that none is missing for being bad.
+    """
+    runs = one_run_per_seed(frame, study.seeds.select)
+    rows = [
+        {"group": group, **_row(study, of_one, histories, searched)}
+        for _, of_one in runs.groupby("config_id", sort=False)
+        for group in of_one["groups"].iloc[0]
+    ]
+    return pd.DataFrame(rows, columns=[*COLUMNS, *searched])
+
+
+def first_comparison(study: Study, iterations: int) -> int:
+    """The iteration at which all configurations can be compared."""
+    rule = study.early_terminate
+    return rule.rungs[0] if rule is not None and rule.rungs else iterations
+
+
+def _row(
+    study: Study, runs: pd.DataFrame, histories: Histories, searched: Sequence[str]
+) -> dict[str, object]:
+    first = runs.iloc[0]
+    statuses = set(runs["status"])
+    status = next(s for s in _WORST_FIRST if s in statuses)
+    complete = statuses == {record.FINISHED} and len(runs) == len(study.seeds.select)
+    at = first_comparison(study, int(first[f"{PARAM}iterations"]))
+    early = [histories.get(run_id, {}).get(at, math.nan) for run_id in runs["run_id"]]
+    values = runs.get(f"metric.{study.metric.name}")
+    return {
+        "config_id": first["config_id"],
+        "status": status,
+        "score": float(values.mean()) if complete and values is not None else math.nan,
+        "early": sum(early) / len(early),
+        "seconds": float(runs.get(f"metric.{record.SECONDS}", pd.Series([0.0])).sum()),
+        "end_ms": float(runs["end_ms"].max()),
+        **{name: first.get(f"{PARAM}{name}") for name in searched},
+    }
