@@ -26,19 +26,36 @@ class TrainerEntry(NamedTuple):
     trainer: str
 
 
+class DatasetEntry(NamedTuple):
+    """A data set, and what it consists of: ``points`` or ``images``."""
+
+    data: str
+    kind: str = "points"
+
+
 class MetricEntry(NamedTuple):
-    """A metric function; `costly` ones are computed once, at the end of a report trial."""
+    """A metric function; `costly` ones are computed once, at the end of a report trial.
+
+    `data` is the kind of data set that it is for; empty is any.
+    """
 
     function: str
     costly: bool = False
     goal: str = "minimize"
+    data: str = ""
 
 
-DATASETS: dict[str, str] = {
-    "8gaussians": "introsearch.data.toy:EightGaussians",
-    "2spirals": "introsearch.data.toy:TwoSpirals",
-    "checkerboard": "introsearch.data.toy:Checkerboard",
-    "rings": "introsearch.data.toy:Rings",
+DATASETS: dict[str, DatasetEntry] = {
+    "8gaussians": DatasetEntry("introsearch.data.toy:EightGaussians"),
+    "2spirals": DatasetEntry("introsearch.data.toy:TwoSpirals"),
+    "checkerboard": DatasetEntry("introsearch.data.toy:Checkerboard"),
+    "rings": DatasetEntry("introsearch.data.toy:Rings"),
+    "digits": DatasetEntry("introsearch.data.images:Digits", kind="images"),
+    "mnist": DatasetEntry("introsearch.data.images:MNIST", kind="images"),
+    "fashion_mnist": DatasetEntry("introsearch.data.images:FashionMNIST", kind="images"),
+    "cifar10": DatasetEntry("introsearch.data.images:CIFAR10", kind="images"),
+    "svhn": DatasetEntry("introsearch.data.images:SVHN", kind="images"),
+    "image_folder": DatasetEntry("introsearch.data.images:ImageFolder", kind="images"),
 }
 
 PRIORS: dict[str, str] = {
@@ -58,14 +75,33 @@ TRAINERS: dict[str, TrainerEntry] = {
 }
 
 METRICS: dict[str, MetricEntry] = {
-    "hist_kl_paper": MetricEntry("introsearch.metrics.histograms:hist_kl_paper"),
-    "hist_jsd_paper": MetricEntry("introsearch.metrics.histograms:hist_jsd_paper"),
-    "hist_kl": MetricEntry("introsearch.metrics.histograms:hist_kl"),
-    "hist_jsd": MetricEntry("introsearch.metrics.histograms:hist_jsd"),
+    "hist_kl_paper": MetricEntry("introsearch.metrics.histograms:hist_kl_paper", data="points"),
+    "hist_jsd_paper": MetricEntry("introsearch.metrics.histograms:hist_jsd_paper", data="points"),
+    "hist_kl": MetricEntry("introsearch.metrics.histograms:hist_kl", data="points"),
+    "hist_jsd": MetricEntry("introsearch.metrics.histograms:hist_jsd", data="points"),
     "responsibility_entropy": MetricEntry(
         "introsearch.metrics.responsibilities:responsibility_entropy", goal="maximize"
     ),
-    "gnelbo_e7": MetricEntry("introsearch.metrics.elbo:gnelbo_e7", costly=True),
+    "fid_gen": MetricEntry("introsearch.metrics.generation:fid_gen", data="images"),
+    "fid_rec": MetricEntry("introsearch.metrics.generation:fid_rec", costly=True, data="images"),
+    "kid_gen": MetricEntry("introsearch.metrics.generation:kid_gen", costly=True, data="images"),
+    **{
+        name: MetricEntry(f"introsearch.metrics.{where}:{name}", True, "maximize", "images")
+        for where, name in (
+            ("generation", "precision_gen"),
+            ("generation", "recall_gen"),
+            ("representation", "svm_2k"),
+            ("representation", "svm_10k"),
+            ("representation", "knn_5"),
+            ("representation", "knn_100"),
+        )
+    },
+    "rec_test": MetricEntry("introsearch.metrics.image_elbo:rec_test", data="images"),
+    "kl_test": MetricEntry("introsearch.metrics.image_elbo:kl_test", data="images"),
+    "prior_logvar_max": MetricEntry(
+        "introsearch.metrics.image_elbo:prior_logvar_max", data="images"
+    ),
+    "gnelbo_e7": MetricEntry("introsearch.metrics.elbo:gnelbo_e7", costly=True, data="points"),
 }
 
 
@@ -91,7 +127,7 @@ KINDS: dict[str, Kind] = {
     "dataset": Kind(
         names=DATASETS,
         what="a data set",
-        base="introsearch.data.toy:ToyData",
+        base="introsearch.data.base:Data",
         defines=("sample",),
         example="my_module:MyData",
     ),
@@ -166,6 +202,33 @@ def is_costly(metric: str) -> bool:
     return metric in METRICS and METRICS[metric].costly
 
 
+def data_kind(dataset: str) -> str:
+    """What a data set consists of: ``points`` or ``images``. Registered names import nothing.
+
+    Raises:
+        ConfigError: as for `check_name`.
+    """
+    check_name("dataset", dataset)
+    if dataset in DATASETS:
+        return DATASETS[dataset].kind
+    kind: str = resolve("dataset", dataset).kind
+    return kind
+
+
+def metrics_for(dataset: str | None) -> list[str]:
+    """The registered metrics that a data set can be judged by.
+
+    Args:
+        dataset: as a study file names it; None if the trainer has no such setting, and then it is
+            taken to train on points.
+
+    Raises:
+        ConfigError: as for `check_name`.
+    """
+    kind = "points" if dataset is None else data_kind(dataset)
+    return [name for name, metric in METRICS.items() if metric.data in ("", kind)]
+
+
 def add_module_folders(folders: Iterable[str | Path]) -> None:
     """Find the modules of dotted paths in these folders too.
 
@@ -193,7 +256,7 @@ def _registered_path(kind: str, name: str) -> str:
         return TRAINERS[name].trainer
     if kind == "metric":
         return METRICS[name].function
-    return (DATASETS if kind == "dataset" else PRIORS)[name]
+    return DATASETS[name].data if kind == "dataset" else PRIORS[name]
 
 
 def _load_own(kind: str, path: str) -> Any:

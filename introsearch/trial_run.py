@@ -11,10 +11,12 @@ from typing import Any
 import torch
 
 from introsearch.errors import TrialDiverged
-from introsearch.registry import METRICS, add_module_folders, resolve
+from introsearch.registry import METRICS, add_module_folders, metrics_for, resolve
 from introsearch.results.figures import draw_trial
+from introsearch.results.image_figures import draw_images
 from introsearch.results.record import DIVERGED, FINISHED, RUNNING, Evaluation
 from introsearch.study.order import TrialOrder
+from introsearch.training.figure_data import ImageFigure
 from introsearch.training.settings import resolve_settings
 
 KeepFigure = Callable[[str, int, bytes], None]
@@ -81,7 +83,8 @@ class TrialRun:
         """
         losses = self.trainer.advance(interval)
         costly = self.order.costly_metrics and self.trainer.iteration >= self.end
-        names = [name for name, metric in METRICS.items() if costly or not metric.costly]
+        applicable = metrics_for(self.order.settings.get("dataset"))
+        names = [name for name in applicable if costly or not METRICS[name].costly]
         metrics: dict[str, float] = self.trainer.evaluate([*names, *self.order.added_metrics])
         for name, value in metrics.items():
             if not math.isfinite(value):
@@ -94,9 +97,11 @@ class TrialRun:
     def _draw(self) -> None:
         if self.keep_figure is None:
             return
+        iteration = self.trainer.iteration
+        title = f"{self.order.title}, iteration {iteration:,}"
         for name, figure in self.trainer.figures().items():
-            title = f"{self.order.title}, iteration {self.trainer.iteration:,}"
-            self.keep_figure(name, self.trainer.iteration, draw_trial(figure, title=title))
+            draw = draw_images if isinstance(figure, ImageFigure) else draw_trial
+            self.keep_figure(name, iteration, draw(figure, title=title))
 
     def state_dict(self) -> dict[str, Any]:
         """All that the rest of the trial depends on, and its evaluations so far."""

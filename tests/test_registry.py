@@ -12,6 +12,14 @@ from introsearch.priors.base import PriorContext
 from introsearch.registry import METRICS, PRIORS, TRAINERS, load
 from introsearch.training.settings import resolve_settings
 
+IMAGES = {
+    "dataset": "digits",
+    "train_images": 120,
+    "channels": [4, 4],
+    "latent_dim": 3,
+    "components": 1,
+}
+
 
 def prior(name, dtype=torch.float):
     torch.manual_seed(0)
@@ -69,7 +77,8 @@ class TestEveryPrior:
 @pytest.mark.parametrize("kind", PRIORS)
 def test_every_metric_is_finite_repeatable_and_harmless(name, kind, monkeypatch):
     monkeypatch.setattr(elbo, "NUM_GRID", 32)
-    settings = resolve_settings("vae", {"prior": kind, "hidden_units": 16, "batch_size": 32})
+    sizes = IMAGES if METRICS[name].data == "images" else {"hidden_units": 16}
+    settings = resolve_settings("vae", {"prior": kind, "batch_size": 32, **sizes})
     trainer = load(TRAINERS["vae"].trainer)(settings, seed=0)
     trainer.advance(3)
     before = copy.deepcopy(trainer.state_dict())

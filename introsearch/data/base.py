@@ -31,11 +31,11 @@ class Data:
     """Something that batches are drawn from.
 
     Attributes:
-        kind: ``points`` or ``images``: which networks and metrics fit.
+        kind: ``points`` or ``images``, or a word of one's own: which networks and metrics fit.
         shape: of one data point.
     """
 
-    kind: ClassVar[str] = "points"
+    kind: ClassVar[str] = ""
     shape: tuple[int, ...]
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Where downloaded data sets lie; imports no torch."""
+"""Where data sets lie, and what was computed from them; imports no torch."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 
 VARIABLE = "INTROSEARCH_DATA"
 DEFAULT = "data"
+CACHE_VARIABLE = "INTROSEARCH_CACHE"
+DEFAULT_CACHE = "~/.cache/introsearch"
 
 
 def data_folder() -> Path:
@@ -17,3 +19,8 @@ def data_folder() -> Path:
 def set_data_folder(folder: str | Path) -> None:
     """Use another folder in this process and those that it starts."""
     os.environ[VARIABLE] = str(Path(folder).expanduser().absolute())
+
+
+def cache_folder() -> Path:
+    """Where what was computed from data is kept: INTROSEARCH_CACHE, else below the home folder."""
+    return Path(os.environ.get(CACHE_VARIABLE) or DEFAULT_CACHE).expanduser().absolute()

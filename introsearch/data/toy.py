@@ -18,6 +18,7 @@ class ToyData(Data):
     the benchmark's histograms and grids are taken.
     """
 
+    kind = "points"
     shape = (2,)
     half_width: ClassVar[float] = 4.0
 

@@ -7,6 +7,7 @@ from torch import Generator, Tensor
 
 from introsearch.losses.kl import LOG_2PI, reparameterise
 from introsearch.losses.vae import squared_error
+from introsearch.metrics.histograms import half_width_of
 from introsearch.metrics.view import ModelView
 
 NUM_DATA = 12_800
@@ -22,7 +23,7 @@ def gnelbo_e7(view: ModelView, generator: Generator) -> float:
     Each data point's negative ELBO, divided by the sum of those of all data and grid points.
     """
     data = view.dataset.sample(NUM_DATA, generator)
-    grid = window_grid(NUM_GRID, half_width=view.dataset.half_width).to(data)
+    grid = window_grid(NUM_GRID, half_width=half_width_of(view.dataset)).to(data)
     latent_dim = view.encoder(data[:1])[0].shape[1]
     noise = torch.randn(NUM_DRAWS, 1, latent_dim, generator=generator, device=data.device)
     on_data = negative_elbo(view, data, noise=noise).double()

@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
+from introsearch.data.base import Data
+from introsearch.data.toy import ToyData
 from introsearch.metrics.view import ModelView
 
 NUM_SAMPLES = 5_000
@@ -67,8 +69,14 @@ def histogram(points: Tensor, *, half_width: float) -> Tensor:
     return torch.histogramdd(inside, [edges, edges]).hist
 
 
+def half_width_of(data: Data) -> float:
+    """Of the window; only data in the plane have one."""
+    assert isinstance(data, ToyData)  # the registry sees to it
+    return data.half_width
+
+
 def _densities(view: ModelView, generator: Generator) -> tuple[Tensor, Tensor]:
-    bin_area = (2 * view.dataset.half_width / NUM_BINS) ** 2
+    bin_area = (2 * half_width_of(view.dataset) / NUM_BINS) ** 2
     real, fake = _histograms(view, generator)
     return real / (NUM_SAMPLES * bin_area), fake / (NUM_SAMPLES * bin_area)
 
@@ -76,5 +84,5 @@ def _densities(view: ModelView, generator: Generator) -> tuple[Tensor, Tensor]:
 def _histograms(view: ModelView, generator: Generator) -> tuple[Tensor, Tensor]:
     real = view.dataset.sample(NUM_SAMPLES, generator)
     fake = view.decoder(view.prior.sample(NUM_SAMPLES, generator))
-    half_width = view.dataset.half_width
+    half_width = half_width_of(view.dataset)
     return histogram(real, half_width=half_width), histogram(fake, half_width=half_width)

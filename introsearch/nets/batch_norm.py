@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,24 @@ Net = TypeVar("Net", bound=nn.Module)
 def batch_norm(channels: int) -> nn.BatchNorm2d:
     """A layer for [B, C, H, W] that normalises by the batch at hand, in every mode."""
     return nn.BatchNorm2d(channels, track_running_stats=False)
+
+
+def apply_to_parts(net: nn.Module, batch: Tensor, parts: int) -> Any:
+    """What `net` makes of equal parts of a batch, one after the other, as for the whole batch.
+
+    Each part is normalised by its own statistics, as if it had come alone.
+
+    Args:
+        net: its output is a tensor or a named tuple of them.
+        batch: [parts * B, ...].
+        parts: how many; with 1, or without batch normalisation, the batch goes through in one pass.
+    """
+    if parts == 1 or not has_batch_norm(net):
+        return net(batch)
+    outputs = [net(part) for part in batch.chunk(parts)]
+    if isinstance(outputs[0], Tensor):
+        return torch.cat(outputs)
+    return type(outputs[0])(*(torch.cat(fields) for fields in zip(*outputs, strict=True)))
 
 
 def has_batch_norm(net: nn.Module) -> bool:

@@ -1,4 +1,7 @@
-"""The residual convolutional networks of the image benchmark (prior-learning paper, section 4)."""
+"""The residual convolutional networks of the image benchmark (prior-learning paper, section 4).
+
+Inside an autocast they give back the number format of their input, so that losses keep it.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +64,7 @@ class ConvEncoder(nn.Module):
 
     def forward(self, x: Tensor) -> Posterior:
         """x [B, C, H, W] -> mu, logvar [B, L]."""
-        mu, logvar = self.head(self.net(x)).chunk(2, dim=-1)
+        mu, logvar = self.head(self.net(x)).to(x.dtype).chunk(2, dim=-1)
         return Posterior(mu, logvar)
 
 
@@ -91,7 +94,7 @@ class ConvDecoder(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """z [B, L] -> x [B, C, H, W]."""
-        x: Tensor = self.net(z)
+        x: Tensor = self.net(z).to(z.dtype)
         return x
 
 

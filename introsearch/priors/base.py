@@ -36,6 +36,7 @@ class PriorContext(NamedTuple):
         data: [K, ...] data points.
         encode: the encoder, from data to (mu, logvar).
         generator: for initial values, on the device to be used.
+        data_range: what data are confined to, if to anything; images are to (0, 1).
     """
 
     latent_dim: int
@@ -44,6 +45,7 @@ class PriorContext(NamedTuple):
     data: Tensor
     encode: Callable[[Tensor], tuple[Tensor, Tensor]]
     generator: Generator
+    data_range: tuple[float, float] | None = None
 
 
 class Prior(nn.Module):

@@ -20,6 +20,7 @@ class VampPrior(MixturePrior):
         encode: the encoder, from inputs to (mu, logvar); it stays the encoder's, so its
             parameters are not this module's.
         learnable_contributions: train the weights; otherwise they stay uniform.
+        data_range: what pseudo-inputs are clamped to, if to anything.
     """
 
     def __init__(
@@ -28,8 +29,10 @@ class VampPrior(MixturePrior):
         encode: Callable[[Tensor], tuple[Tensor, Tensor]],
         *,
         learnable_contributions: bool,
+        data_range: tuple[float, float] | None = None,
     ) -> None:
         super().__init__()
+        self.data_range = data_range
         k = len(pseudo_inputs)
         self.pseudo_inputs = nn.Parameter(pseudo_inputs.detach().clone())
         self.logits = nn.Parameter(
@@ -45,8 +48,12 @@ class VampPrior(MixturePrior):
             context.data,
             context.encode,
             learnable_contributions=context.learnable_contributions,
+            data_range=context.data_range,
         )
 
     def components(self) -> Components:
-        mu, logvar = self._encode[0](self.pseudo_inputs)
+        inputs: Tensor = self.pseudo_inputs
+        if self.data_range is not None:
+            inputs = inputs.clamp(*self.data_range)
+        mu, logvar = self._encode[0](inputs)
         return Components(mu, logvar, self.logits.log_softmax(dim=0))

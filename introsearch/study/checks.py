@@ -6,7 +6,8 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from introsearch.errors import ConfigError
+from introsearch.errors import ConfigError, nearest_hint
+from introsearch.registry import METRICS, is_path, metrics_for
 from introsearch.study.model import Study
 from introsearch.study.parameters import label
 from introsearch.study.spaces import Space
@@ -32,11 +33,13 @@ def check_rungs(study: Study) -> None:
 
 
 def check_configuration(study: Study, variant: str, settings: TrainerSettings) -> None:
-    """Early termination must fit a configuration's length and warm-up.
+    """The metric must suit a configuration's data set, early termination its length and warm-up.
 
     Raises:
-        ConfigError: the first rung is within the warm-up, or `max_iter` beyond the end.
+        ConfigError: a metric for other data, the first rung within the warm-up, or `max_iter`
+            beyond the end.
     """
+    _check_metric(study, variant, getattr(settings, "dataset", None))
     early = study.early_terminate
     if early is None:
         return
@@ -52,6 +55,17 @@ def check_configuration(study: Study, variant: str, settings: TrainerSettings) -
             f"{early.max_iter:,} is above iterations: {settings.iterations:,} (variant: {variant})",
             key="early_terminate.max_iter",
             hint=f"at most {settings.iterations:,}",
+        )
+
+
+def _check_metric(study: Study, variant: str, dataset: str | None) -> None:
+    name, applicable = study.metric.name, metrics_for(dataset)
+    if not is_path(name) and name not in applicable:
+        raise ConfigError(
+            f"{name} is for {METRICS[name].data}, and dataset: {dataset} has none "
+            f"(variant: {variant})",
+            key="metric.name",
+            hint=nearest_hint(name, applicable),
         )
 
 

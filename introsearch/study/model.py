@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from introsearch.registry import METRICS, is_path
+from introsearch.registry import METRICS, is_path, metrics_for
 from introsearch.study.parameters import Parameter
 from introsearch.training.fields import bounded, choice, registered
+from introsearch.training.settings import settings_class
 
 Stage = Literal["select", "report"]
 
@@ -231,7 +232,20 @@ class Study:
     def metric_goals(self) -> dict[str, str]:
         """The goal of every metric that is computed, by name: one's own first, then registered."""
         own = {m.name: m.goal for m in (self.metric, *self.metrics) if is_path(m.name)}
-        return own | {name: entry.goal for name, entry in METRICS.items()}
+        applicable = {name for dataset in self._datasets() for name in metrics_for(dataset)}
+        return own | {name: m.goal for name, m in METRICS.items() if name in applicable}
+
+    def _datasets(self) -> set[str | None]:
+        """The data sets of all variants; None stands for trainers that have no such setting."""
+        datasets: set[str | None] = set()
+        for variant in self.variants.values():
+            parameter = {**self.parameters, **variant.parameters}.get("dataset")
+            if parameter is None:
+                settings = settings_class(variant.trainer or self.trainer)
+                datasets.add(getattr(settings, "dataset", None))
+            else:
+                datasets.update(parameter.values, parameter.table.values())
+        return datasets
 
     def to_dict(self) -> dict[str, Any]:
         """The study in the words of a study file: dumped and loaded again, an equal study."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from introsearch.training.settings import TrainerSettings
@@ -10,7 +10,7 @@ from introsearch.training.settings import TrainerSettings
 if TYPE_CHECKING:
     import torch
 
-    from introsearch.training.figure_data import TrialFigure
+    from introsearch.training.figure_data import ImageFigure, TrialFigure
 
 
 class Trainer:
@@ -54,7 +54,7 @@ class Trainer:
         """
         raise NotImplementedError
 
-    def figures(self) -> dict[str, TrialFigure]:
+    def figures(self) -> Mapping[str, TrialFigure | ImageFigure]:
         """Figures of the model as it is now, by name; there need not be any."""
         return {}
 

@@ -149,6 +149,8 @@ def check_field(f: dataclasses.Field[Any], value: Any) -> None:
     Raises:
         ConfigError: its `key` is the field's name.
     """
+    if value is None:  # not given; whether it must be is not for the field to say
+        return
     for item in value if isinstance(value, tuple) else (value,):
         bounds: Bounds = f.metadata.get("bounds", Bounds())
         if isinstance(item, int | float) and (fault := bounds.fault(item)):

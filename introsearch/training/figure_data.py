@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from numpy import float32
+from numpy import float32, int64
 from numpy.typing import NDArray
 
 Array = NDArray[float32]
@@ -38,3 +38,32 @@ class TrialFigure:
     def arrays(self) -> dict[str, Any]:
         """All fields by name, for saving with ``numpy.savez``."""
         return dict(vars(self))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFigure:
+    """A trained model of images, as in the supplementary figures of the prior-learning paper.
+
+    Images are [N, H, W, C] in [0, 1], C being 1 or 3.
+
+    Attributes:
+        samples: decoded prior samples.
+        originals: test images.
+        reconstructions: of `originals`, decoded from posterior means.
+        components: the prior's means decoded, heaviest first; at most a hundred.
+        latents: [N, 2] one posterior sample per test image, first two latent dimensions.
+        labels: [N] of the test images.
+        component_means: [K, 2] of the prior.
+        component_weights: [K], summing to one.
+        aggregate: [N, 2] the posterior samples in all dimensions, embedded by t-SNE.
+    """
+
+    samples: Array
+    originals: Array
+    reconstructions: Array
+    components: Array
+    latents: Array
+    labels: NDArray[int64]
+    component_means: Array
+    component_weights: Array
+    aggregate: Array

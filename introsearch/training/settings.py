@@ -18,6 +18,8 @@ from introsearch.training.fields import (
     field_types,
     registered,
 )
+from introsearch.training.image_settings import check_data_settings, check_image_settings
+from introsearch.training.protocol import MAX_FID_SAMPLES, Protocol, protocol_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,30 +55,51 @@ class TrainerSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class VAESettings(TrainerSettings):
-    """A VAE with a chosen prior on a 2D data set (the baseline, and stage 1 of `sintrovae`).
+    """A VAE with a chosen prior (the baseline, and stage 1 of `sintrovae`).
 
-    Minimises beta_rec * rec + beta_kl * kl. The network, batch and optimiser defaults are those
-    of the 2D benchmark (Prior Learning in Introspective VAEs, supplementary).
+    Minimises beta_rec * rec + beta_kl * kl. Defaults are those of the 2D and image benchmarks of
+    Prior Learning in Introspective VAEs (`training.protocol`), so they depend on the data set.
 
     Attributes:
+        iterations: training iterations altogether (30,000 for points, 220 epochs for images).
+        epochs: of images, instead of iterations; a last incomplete batch is left out.
         dataset: name of the data set.
+        train_images: how many images of the train split to use, the first ones (all that were
+            published).
+        image_folder: the folder of ``dataset: image_folder``, absolute or below the data folder.
+        image_size: height and width of its images, in pixels.
+        image_channels: 1 if its images are grey, 3 if they are in colour.
         prior: ``gaussian`` (standard), ``mog`` or ``vamp``, or one of your own.
-        components: number of mixture components (64 unless given; 1 for ``gaussian``).
+        components: number of mixture components (64 for points, 100 for images; 1 for
+            ``gaussian``).
         learnable_contributions: train the mixture weights; otherwise they stay uniform.
         beta_rec: weight of the reconstruction error (squared error summed over data dimensions).
         beta_kl: weight of KL[q(z|x) || p(z)].
         kl_estimator: ``closed_form`` (Gaussian prior only), ``monte_carlo``, or ``auto``, which
             is the closed form where there is one.
         num_draws: posterior samples of the Monte Carlo estimator (T, eq. 99).
-        latent_dim: dimensions of z, at least 2, the first two being drawn.
-        hidden_units: width of the four hidden layers.
-        batch_size: data points of an iteration.
+        latent_dim: dimensions of z, at least 2, the first two being drawn (2 for points, 32 for
+            grey images, 128 for colour, 16 for digits).
+        hidden_units: width of the four hidden layers, for points (256).
+        channels: feature maps of the networks for images, which halve an image once per entry
+            (64, 128 and, for colour, 256).
+        batch_size: data points of an iteration (512 points, 128 grey or 32 colour images).
         learning_rate: Adam's, for every player.
         lr_milestones: iterations at which the learning rate is multiplied by `lr_decay`.
         lr_decay: factor applied at each milestone.
+        feature_extractor: whose features fid_gen and its kin compare: ``classifier`` is a small
+            one, trained on the train split; ``inception`` needs its weights in the data folder.
+        num_samples: images that those metrics generate (as many as there are train images, at
+            most 50,000).
     """
 
+    iterations: int = bounded(None, low=1)
+    epochs: int | None = bounded(None, low=1)
     dataset: str = registered("8gaussians", kind="dataset")
+    train_images: int | None = bounded(None, low=2)
+    image_folder: str | None = None
+    image_size: int | None = bounded(None, low=2)
+    image_channels: int | None = bounded(None, low=1)
     prior: str = registered("gaussian", kind="prior")
     components: int | None = None
     learnable_contributions: bool = False
@@ -84,15 +107,20 @@ class VAESettings(TrainerSettings):
     beta_kl: float = bounded(1.0, low=0.0)
     kl_estimator: str = choice("auto", legal=("auto", "closed_form", "monte_carlo"))
     num_draws: int = bounded(100, low=1)
-    latent_dim: int = bounded(2, low=2)
-    hidden_units: int = bounded(256, low=1)
-    batch_size: int = bounded(512, low=2)
+    latent_dim: int = bounded(None, low=2)
+    hidden_units: int | None = bounded(None, low=1)
+    channels: tuple[int, ...] | None = bounded(None, low=1)
+    batch_size: int = bounded(None, low=2)
     learning_rate: float = bounded(2e-4, above=0.0)
-    lr_milestones: tuple[int, ...] = (10_000, 15_000)
+    lr_milestones: tuple[int, ...] = bounded(None)
     lr_decay: float = bounded(0.1, above=0.0)
+    feature_extractor: str | None = choice(None, legal=("classifier", "inception"))
+    num_samples: int | None = bounded(None, low=2)
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._resolve_data()
+        self._resolve_length("iterations", "epochs", self.protocol.length)
         self._resolve_prior()
         if list(self.lr_milestones) != sorted(set(self.lr_milestones)) or any(
             m < 1 for m in self.lr_milestones
@@ -101,6 +129,56 @@ class VAESettings(TrainerSettings):
                 f"must be positive and increasing, not {list(self.lr_milestones)}",
                 key="lr_milestones",
             )
+
+    @property
+    def protocol(self) -> Protocol:
+        """The defaults for the data set."""
+        return protocol_of(self.dataset, image_channels=self.image_channels)
+
+    @property
+    def epoch_length(self) -> int | None:
+        """Iterations of an epoch; None if it is not known how many images there are."""
+        return self.train_images and self.train_images // self.batch_size
+
+    def _resolve_data(self) -> None:
+        """Fill in what depends on the data set, and refuse what has no meaning for it."""
+        check_data_settings(self)
+        protocol = self.protocol
+        for name in ("train_images", "latent_dim", "batch_size", "lr_milestones", "hidden_units"):
+            self._fill(name, getattr(protocol, name))
+        if protocol.channels is None:
+            return
+        self._fill("channels", protocol.channels)
+        self._fill("feature_extractor", "classifier")
+        known = self.train_images
+        self._fill("num_samples", MAX_FID_SAMPLES if known is None else min(known, MAX_FID_SAMPLES))
+        check_image_settings(self)
+
+    def _resolve_length(self, iterations: str, epochs: str, default: int) -> None:
+        """Fill in a length in iterations, given in iterations, in epochs or not at all."""
+        given = getattr(self, epochs)
+        if given is not None and getattr(self, iterations) is not None:
+            raise ConfigError(f"is given beside {iterations}", key=epochs, hint="keep one of them")
+        if getattr(self, iterations) is not None:
+            return
+        length = default if given is None else given
+        if self.channels is not None:
+            length *= self._known_epoch_length(iterations)
+        object.__setattr__(self, iterations, length)
+        object.__setattr__(self, epochs, None)
+
+    def _known_epoch_length(self, key: str) -> int:
+        if self.epoch_length is None:
+            raise ConfigError(
+                "how long an epoch is depends on the number of train images, which is not known",
+                key=key,
+                hint=f"set train_images, or {key}",
+            )
+        return self.epoch_length
+
+    def _fill(self, name: str, value: Any) -> None:
+        if getattr(self, name) is None:
+            object.__setattr__(self, name, value)
 
     def _resolve_prior(self) -> None:
         """Fill in what depends on the prior, and refuse what has no meaning for it."""
@@ -119,10 +197,16 @@ class VAESettings(TrainerSettings):
                 )
             components, estimator = 1, "closed_form"
         else:
-            components = 64 if self.components is None else self.components
+            components = self.protocol.components if self.components is None else self.components
             estimator = "monte_carlo"
             if components < 1:
                 raise ConfigError(f"must be at least 1, not {components}", key="components")
+            if self.train_images is not None and components > self.train_images:
+                raise ConfigError(
+                    f"{components:,} are more than the {self.train_images:,} train images, from "
+                    "which they start",
+                    key="components",
+                )
             if self.kl_estimator == "closed_form":
                 raise ConfigError(
                     f"there is no closed form for prior: {self.prior}",
@@ -142,11 +226,16 @@ class SIntroVAESettings(VAESettings):
     `handover_iterations` before the end of warm-up.
 
     Attributes:
-        beta_neg: weight of kl on generated data in the encoder's adversarial term.
+        beta_neg: weight of kl on generated data in the encoder's adversarial term (1 for points,
+            128 for mnist and digits, 256 for other images).
         r_entropy: weight of the responsibilities' normalised entropy on the encoder's loss.
         intro_prior: train the prior in stage 2 as well (IP).
-        warmup_iterations: length of stage 1 (plain VAE training).
-        handover_iterations: how long before the end of stage 1 the VampPrior is frozen into a MoG.
+        warmup_iterations: length of stage 1, plain VAE training (2,000 for points, 20 epochs for
+            images).
+        warmup_epochs: the same in epochs of images, instead of iterations.
+        handover_iterations: how long before the end of stage 1 the VampPrior is frozen into a MoG
+            (100 for points, 5 epochs for images).
+        handover_epochs: the same in epochs of images, instead of iterations.
         alpha: exponent scale of the adversarial terms.
         gamma: weight of the decoder's adversarial term.
         gamma_r: weight, within it, of the reconstruction of generated data. Below 1e-7 in product
@@ -158,11 +247,13 @@ class SIntroVAESettings(VAESettings):
     """
 
     prior: str = registered("gaussian", kind="prior", only=("gaussian", "mog"))
-    beta_neg: float = bounded(1.0, low=0.0)
+    beta_neg: float = bounded(None, low=0.0)
     r_entropy: float = bounded(0.0, low=0.0)
     intro_prior: bool = False
-    warmup_iterations: int = bounded(2_000, low=0)
-    handover_iterations: int = bounded(100, low=0)
+    warmup_iterations: int = bounded(None, low=0)
+    warmup_epochs: int | None = bounded(None, low=0)
+    handover_iterations: int = bounded(None, low=0)
+    handover_epochs: int | None = bounded(None, low=0)
     alpha: float = bounded(2.0, above=0.0)
     gamma: float = bounded(1.0, low=0.0)
     gamma_r: float = bounded(1e-8, low=0.0)
@@ -171,6 +262,9 @@ class SIntroVAESettings(VAESettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._fill("beta_neg", self.protocol.beta_neg)
+        self._resolve_length("warmup_iterations", "warmup_epochs", self.protocol.warmup)
+        self._resolve_length("handover_iterations", "handover_epochs", self.protocol.handover)
         if self.intro_prior and self.prior == "gaussian":
             raise ConfigError(
                 "an introspective prior needs a prior with parameters, not a gaussian one",
@@ -283,6 +377,14 @@ def resolve_settings(trainer: str, parameters: Mapping[str, Any]) -> TrainerSett
 
 
 def settings_to_dict(settings: TrainerSettings) -> dict[str, Any]:
-    """All settings as plain JSON values (tuples become lists)."""
-    values = {f.name: getattr(settings, f.name) for f in dataclasses.fields(settings)}
+    """All settings as plain JSON values (tuples become lists).
+
+    What is None because it does not apply is left out, so that a new setting which does not apply
+    to older configurations leaves their identity as it is.
+    """
+    values = {
+        f.name: value
+        for f in dataclasses.fields(settings)
+        if (value := getattr(settings, f.name)) is not None or f.default is not None
+    }
     return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}

@@ -15,6 +15,7 @@ from introsearch.losses.sintrovae import (
 )
 from introsearch.losses.vae import squared_error
 from introsearch.metrics.view import ModelView
+from introsearch.nets.batch_norm import apply_to_parts
 from introsearch.nets.mlp import Posterior
 from introsearch.priors.base import MixturePrior, Prior
 from introsearch.priors.mixture import MixtureOfGaussians
@@ -93,7 +94,7 @@ class SIntroVAE(VAE):
         modules = self.average.modules
         prior = modules["prior"]
         assert isinstance(prior, Prior)
-        return ModelView(self.dataset, modules["encoder"], modules["decoder"], prior)
+        return self._view_of(modules["encoder"], modules["decoder"], prior)
 
     def state_dict(self) -> dict[str, Any]:
         state = super().state_dict()
@@ -126,7 +127,7 @@ class SIntroVAE(VAE):
     ) -> dict[str, Tensor]:
         s = self.settings
         generated = torch.cat([fake, recon]).detach()
-        q_generated = self.encoder(generated)
+        q_generated = self._encode_both(generated)
         rec_fake, rec_recon = self._reconstruction_error(generated, q_generated).chunk(2)
         everything = Posterior(*(torch.cat(pair) for pair in zip(q, q_generated, strict=True)))
         kl, kl_fake, kl_recon = self._kl(everything, frozen_prior=True).chunk(3)
@@ -157,7 +158,7 @@ class SIntroVAE(VAE):
     ) -> dict[str, Tensor]:
         s = self.settings
         generated = torch.cat([fake, recon])
-        kl_fake, kl_recon = self._kl(self.encoder(generated), frozen_prior=True).chunk(2)
+        kl_fake, kl_recon = self._kl(self._encode_both(generated), frozen_prior=True).chunk(2)
         loss = generator_loss(
             rec,
             kl_fake,
@@ -191,15 +192,20 @@ class SIntroVAE(VAE):
     def _scale(self) -> float:
         return 1 / self.dataset.dims
 
-    def _reconstruction_error(self, x: Tensor, q: Posterior) -> Tensor:
-        return squared_error(x, self.decoder(self._draw(q)))
+    def _encode_both(self, generated: Tensor) -> Posterior:
+        """Posteriors of fakes and reconstructions, [2B, ...], which are batches of their own."""
+        q: Posterior = apply_to_parts(self.encoder, generated, 2)
+        return q
+
+    def _reconstruction_error(self, generated: Tensor, q: Posterior) -> Tensor:
+        return squared_error(generated, apply_to_parts(self.decoder, self._draw(q), 2))
 
     def _rec_generated(self, generated: Tensor) -> Tensor | None:
         s = self.settings
         if s.gamma * s.gamma_r < SMALLEST_GAMMA_R:
             return None
         with torch.no_grad():
-            q = self.encoder(generated)
+            q = self._encode_both(generated)
         return self._reconstruction_error(generated, q)
 
     def _contributions(self, q: Posterior) -> Tensor:

@@ -8,22 +8,22 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from introsearch.data.toy import ToyData
+from introsearch.data.base import Data, DataContext
+from introsearch.data.images import ImageData
 from introsearch.errors import TrialDiverged
 from introsearch.losses.kl import kl_monte_carlo, kl_standard_normal, reparameterise
 from introsearch.losses.vae import squared_error, vae_loss
-from introsearch.metrics.elbo import negative_elbo, window_grid
 from introsearch.metrics.view import ModelView
-from introsearch.nets.mlp import MLPDecoder, MLPEncoder, Posterior
+from introsearch.nets.mlp import Posterior
 from introsearch.priors.base import Prior, PriorContext
 from introsearch.registry import resolve
 from introsearch.training.base import Trainer
-from introsearch.training.figure_data import Array, TrialFigure
+from introsearch.training.epochs import EpochBatches
+from introsearch.training.figure_data import ImageFigure, TrialFigure
+from introsearch.training.model_figures import image_figure, points_figure
+from introsearch.training.networks import make_networks
 from introsearch.training.random_streams import make_stream, stream_seed
 from introsearch.training.settings import TrainerSettings, VAESettings
-
-FIGURE_POINTS = 4_000
-FIGURE_GRID = 192
 
 
 class VAE(Trainer):
@@ -44,7 +44,7 @@ class VAE(Trainer):
         self.seed = seed
         self.device = torch.device(device)
         self.iteration = 0
-        self.dataset: ToyData = resolve("dataset", settings.dataset)()
+        self.dataset = self._open_dataset()
         self.streams = {p: make_stream(seed, p, device=self.device) for p in ("data", "noise")}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(stream_seed(seed, "init"))
@@ -52,10 +52,22 @@ class VAE(Trainer):
         self.prior = self._initial_prior(settings.prior)
         self._make_optimisers()
 
+    def _open_dataset(self) -> Data:
+        s = self.settings
+        context = DataContext(
+            device=self.device,
+            train_images=s.train_images,
+            image_folder=s.image_folder,
+            image_size=s.image_size,
+            image_channels=s.image_channels,
+        )
+        data: Data = resolve("dataset", s.dataset).open(context)
+        if isinstance(data, ImageData):
+            self._batches = EpochBatches(data, batch_size=s.batch_size)
+        return data
+
     def _build_networks(self) -> None:
-        s, dims = self.settings, self.dataset.dims
-        encoder = MLPEncoder(dims, s.latent_dim, hidden_units=s.hidden_units)
-        decoder = MLPDecoder(s.latent_dim, dims, hidden_units=s.hidden_units)
+        encoder, decoder = make_networks(self.dataset, self.settings)
         self.encoder, self.decoder = encoder.to(self.device), decoder.to(self.device)
 
     def _initial_prior(self, kind: str) -> Prior:
@@ -70,6 +82,7 @@ class VAE(Trainer):
                 data=self.dataset.sample(components, stream),
                 encode=self.encoder,
                 generator=stream,
+                data_range=(0.0, 1.0) if self.dataset.kind == "images" else None,
             )
         )
 
@@ -127,6 +140,8 @@ class VAE(Trainer):
         return {"loss": loss.total.detach(), "rec": loss.rec.detach(), "kl": loss.kl.detach()}
 
     def _next_batch(self) -> Tensor:
+        if self.dataset.kind == "images":
+            return self._batches.at(self.iteration, seed=self.seed)
         return self.dataset.sample(self.settings.batch_size, self.streams["data"])
 
     def _noise(self, *shape: int) -> Tensor:
@@ -165,34 +180,26 @@ class VAE(Trainer):
         }
 
     @torch.no_grad()
-    def figures(self) -> dict[str, TrialFigure]:
-        """Figure 3 of the prior-learning paper for the model as it is now."""
-        view, stream = self._view(), self._evaluation_stream()
-        real = self.dataset.sample(FIGURE_POINTS, stream)
-        mu, logvar = self.encoder(real)
-        latents = reparameterise(
-            mu, logvar, torch.randn(mu.shape, generator=stream, device=self.device)
-        )
-        grid = window_grid(FIGURE_GRID, half_width=self.dataset.half_width).to(self.device)
-        noise = torch.randn(10, 1, mu.shape[1], generator=stream, device=self.device)
-        parts = self.prior.components()
-        return {
-            "model": TrialFigure(
-                real=_array(real),
-                samples=_array(self.decoder(self.prior.sample(FIGURE_POINTS, stream))),
-                density=_array(
-                    (-negative_elbo(view, grid, noise=noise)).exp().view(FIGURE_GRID, FIGURE_GRID)
-                ),
-                half_width=self.dataset.half_width,
-                latents=_array(latents[:, :2]),
-                component_means=_array(parts.mu[:, :2]),
-                component_stds=_array((0.5 * parts.logvar[:, :2]).exp()),
-                component_weights=_array(parts.log_weights.exp()),
-            )
-        }
+    def figures(self) -> dict[str, TrialFigure | ImageFigure]:
+        """The model as it is now, as in the figures of the prior-learning paper."""
+        draw = image_figure if self.dataset.kind == "images" else points_figure
+        return {"model": draw(self._view(), self._evaluation_stream())}
 
     def _view(self) -> ModelView:
-        return ModelView(self.dataset, self.encoder, self.decoder, self.prior)
+        return self._view_of(self.encoder, self.decoder, self.prior)
+
+    def _view_of(self, encoder: nn.Module, decoder: nn.Module, prior: Prior) -> ModelView:
+        s = self.settings
+        if s.num_samples is None or s.feature_extractor is None:
+            return ModelView(self.dataset, encoder, decoder, prior)
+        return ModelView(
+            self.dataset,
+            encoder,
+            decoder,
+            prior,
+            num_samples=s.num_samples,
+            feature_extractor=s.feature_extractor,
+        )
 
     def _averaged_view(self) -> ModelView:
         """The model with averaged weights; a plain VAE needs no averaging."""
@@ -242,7 +249,3 @@ def _means(history: list[dict[str, Tensor]], *, start: int) -> dict[str, float]:
             raise TrialDiverged(f"loss term {name!r}", iteration=start + first + int(bad[0]) + 1)
         means[name] = float(values.mean())
     return means
-
-
-def _array(values: Tensor) -> Array:
-    return values.detach().float().cpu().numpy()

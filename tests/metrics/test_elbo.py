@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -9,13 +11,13 @@ from introsearch.nets.mlp import MLPDecoder, MLPEncoder, Posterior
 from introsearch.priors.base import Components
 from introsearch.priors.gaussian import StandardGaussian
 from introsearch.priors.mixture import MixtureOfGaussians
-from introsearch.registry import DATASETS, load
+from introsearch.registry import resolve
 
 
 def view(prior=None):
     torch.manual_seed(0)
     return ModelView(
-        load(DATASETS["8gaussians"])(),
+        resolve("dataset", "8gaussians")(),
         MLPEncoder(2, 2, hidden_units=16),
         MLPDecoder(2, 2, hidden_units=16),
         prior or StandardGaussian(2),
@@ -34,11 +36,11 @@ def test_negative_elbo_is_squared_error_at_the_mean_plus_kl():
 
 @torch.no_grad()
 def test_posterior_log_variance_is_clamped():
-    v = view()._replace(encoder=lambda x: Posterior(x, torch.full_like(x, -1e4)))
+    v = replace(view(), encoder=lambda x: Posterior(x, torch.full_like(x, -1e4)))
     x = torch.zeros(3, 2)
     value = elbo.negative_elbo(v, x, noise=torch.zeros(1, 1, 2))
     assert value.isfinite().all()
-    clamped = v._replace(encoder=lambda x: Posterior(x, torch.full_like(x, -80.0)))
+    clamped = replace(v, encoder=lambda x: Posterior(x, torch.full_like(x, -80.0)))
     assert torch.equal(value, elbo.negative_elbo(clamped, x, noise=torch.zeros(1, 1, 2)))
 
 

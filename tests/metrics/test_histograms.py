@@ -15,7 +15,7 @@ from introsearch.metrics.histograms import (
     smoothed,
 )
 from introsearch.metrics.view import ModelView
-from introsearch.registry import DATASETS, load
+from introsearch.registry import resolve
 
 METRICS = (hist_kl, hist_jsd, hist_kl_paper, hist_jsd_paper)
 
@@ -31,7 +31,7 @@ class Stand:
 
 
 def view(shift=0.0):
-    dataset = load(DATASETS["rings"])()
+    dataset = resolve("dataset", "rings")()
     return ModelView(dataset, nn.Identity(), nn.Identity(), Stand(dataset, shift))
 
 

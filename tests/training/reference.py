@@ -36,9 +36,9 @@ def introspective_step(trainer):
         return q[0] + (0.5 * q[1]).exp() * noise
 
     def rec(a, b):
-        return (a - b).square().sum(1)
+        return (a - b).square().flatten(1).sum(1)
 
-    x = trainer.dataset.sample(s.batch_size, trainer.streams["data"])
+    x = trainer._next_batch()
     n, latent = len(x), s.latent_dim
     noise_z = normal(n, latent)
     parts = prior.components()

@@ -8,7 +8,9 @@ import torch
 from introsearch.errors import TrialDiverged
 from introsearch.priors.mixture import MixtureOfGaussians
 from introsearch.priors.vamp import VampPrior
-from introsearch.registry import METRICS, TRAINERS, load
+from introsearch.registry import METRICS, TRAINERS, load, metrics_for
+from introsearch.training import model_figures
+from introsearch.training.figure_data import ImageFigure
 from introsearch.training.settings import resolve_settings
 from tests.training.reference import introspective_step
 
@@ -20,6 +22,16 @@ SMALL = {
     "num_draws": 5,
     "beta_rec": 0.2,
     "beta_kl": 0.3,
+    "lr_milestones": [25],
+}
+IMAGES = {
+    "dataset": "digits",
+    "train_images": 100,
+    "iterations": 40,
+    "batch_size": 16,
+    "latent_dim": 3,
+    "channels": [4, 8],
+    "num_draws": 5,
     "lr_milestones": [25],
 }
 STAGES = {"warmup_iterations": 20, "handover_iterations": 5, "beta_neg": 0.9}
@@ -39,7 +51,18 @@ COLUMNS = {
         "sintrovae",
         {**SMALL, **STAGES, **MIXTURE, **LC, "intro_prior": True, "r_entropy": 10.0},
     ),
+    "images-vae-vamp": ("vae", {**IMAGES, "prior": "vamp", "components": 6}),
+    "images-sg": ("sintrovae", {**IMAGES, **STAGES}),
+    "images-ip_lc-r": (
+        "sintrovae",
+        {**IMAGES, **STAGES, **MIXTURE, **LC, "intro_prior": True, "r_entropy": 10.0},
+    ),
 }
+
+
+@pytest.fixture(autouse=True)
+def _fewer_points(monkeypatch):
+    monkeypatch.setattr(model_figures, "LATENTS", 30)
 
 
 def make(column, seed=0, **changes):
@@ -86,8 +109,9 @@ class TestEveryColumn:
 
     def test_looking_changes_nothing(self, column):
         watched, alone = make(column), make(column)
+        names = metrics_for(watched.settings.dataset)
         for _ in range(4):
-            watched.evaluate([n for n, m in METRICS.items() if not m.costly])
+            watched.evaluate([n for n in names if not METRICS[n].costly])
             watched.figures()
             watched.advance(10)
         global_state = torch.get_rng_state()
@@ -99,7 +123,11 @@ class TestEveryColumn:
         trainer = make(column)
         trainer.advance(30)
         figure = trainer.figures()["model"]
-        assert figure.samples.shape == figure.real.shape == figure.latents.shape
+        if isinstance(figure, ImageFigure):
+            assert figure.samples.shape == figure.originals.shape
+            assert len(figure.latents) == len(figure.labels) == len(figure.aggregate)
+        else:
+            assert figure.samples.shape == figure.real.shape == figure.latents.shape
         assert figure.component_weights.sum() == pytest.approx(1.0, abs=1e-5)
         assert len(figure.component_means) == trainer.settings.components
 
@@ -122,10 +150,11 @@ class TestEveryColumn:
         assert caught.value.iteration == at + 1
 
 
-@pytest.mark.parametrize("column", ["mog", "mog_lc", "ip", "ip_lc"])
+@pytest.mark.parametrize("column", ["mog", "mog_lc", "ip", "ip_lc", "images-sg", "images-ip_lc-r"])
 def test_one_step_equals_the_plain_reference(column):
     """No shared pass, confined backward or fast log-density changes a step's outcome."""
-    fast, plain = make(column), make(column)
+    changes = {"r_entropy": 0.0} if column.endswith("-r") else {}
+    fast, plain = make(column, **changes), make(column, **changes)
     fast.advance(22)
     plain.load_state_dict(copy.deepcopy(fast.state_dict()))
     fast.advance(1)

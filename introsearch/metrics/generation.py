@@ -1,0 +1,152 @@
+"""How generated images compare with the train split: FID, KID, precision and recall.
+
+As published: as many generated as real images, networks in train mode (each batch normalised by
+itself), images clipped to [0, 1] and quantised to 8 bits. What features are compared by is part of
+every number's meaning: see `metrics.features`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from introsearch.compat import import_torchvision
+from introsearch.data.images import ImageData
+from introsearch.metrics.content_cache import cached
+from introsearch.metrics.features import Extractor, extractor_for
+from introsearch.metrics.image_batches import batches, decode_in_batches, generate
+from introsearch.metrics.view import ModelView
+
+MOST_COMPARED = 10_000  # images whose features are compared one by one
+KID_SUBSETS = 100
+KID_SUBSET_SIZE = 1_000
+NEIGHBOURHOOD = 3
+
+
+def fid_gen(view: ModelView, generator: Generator) -> float:
+    """Frechet distance between features of decoded prior samples and of train images."""
+    return _fid(view, _generated_features(view, generator))
+
+
+def fid_rec(view: ModelView, generator: Generator) -> float:
+    """Frechet distance between features of reconstructed train images and of the images.
+
+    An image is reconstructed from its posterior mean.
+    """
+    images = _train_images(view)
+    decoded = [decode_in_batches(view.decoder, view.encoder(x).mu) for x in batches(images)]
+    return _fid(view, view_extractor(view).of(torch.cat(decoded)))
+
+
+def kid_gen(view: ModelView, generator: Generator) -> float:
+    """Kernel distance (unbiased squared MMD, cubic kernel): mean over random subsets."""
+    import_torchvision()
+    from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric
+
+    fake, real = _compared(view, generator)
+    return float(
+        kid_features_to_metric(
+            fake,
+            real,
+            kid_subsets=KID_SUBSETS,
+            kid_subset_size=min(KID_SUBSET_SIZE, len(fake), len(real)),
+            rng_seed=0,
+            verbose=False,
+        )[KEY_METRIC_KID_MEAN]
+    )
+
+
+def precision_gen(view: ModelView, generator: Generator) -> float:
+    """Share of generated images within the manifold of train images (Kynkaanniemi et al. 2019)."""
+    return _precision_recall(view, generator)[0]
+
+
+def recall_gen(view: ModelView, generator: Generator) -> float:
+    """Share of train images within the manifold of generated images (Kynkaanniemi et al. 2019)."""
+    return _precision_recall(view, generator)[1]
+
+
+def view_extractor(view: ModelView) -> Extractor:
+    """What the view's images are compared by."""
+    return extractor_for(_data(view), view.feature_extractor)
+
+
+def _data(view: ModelView) -> ImageData:
+    assert isinstance(view.dataset, ImageData)  # the registry sees to it
+    return view.dataset
+
+
+def _train_images(view: ModelView) -> Tensor:
+    return _data(view).train.images[: view.num_samples]
+
+
+def _generated_features(view: ModelView, generator: Generator) -> Tensor:
+    """Of the same generated images for all metrics: each is given the same random stream."""
+    if "generated features" not in view.memo:
+        images = generate(view, generator)
+        view.memo["generated features"] = view_extractor(view).of(images)
+    features: Tensor = view.memo["generated features"]
+    return features
+
+
+def _real(view: ModelView) -> dict[str, Tensor]:
+    """Mean and covariance of all compared train images' features, and the features of some."""
+    extractor, images = view_extractor(view), _train_images(view)
+    key = {"data": _data(view).fingerprint, "extractor": extractor.name, "n": len(images)}
+
+    def make() -> dict[str, Tensor]:
+        features = extractor.of(images)
+        return {**_statistics(features), "features": features[:MOST_COMPARED].clone()}
+
+    if "real" not in view.memo:
+        view.memo["real"] = cached("features", key, make)
+    real: dict[str, Tensor] = view.memo["real"]
+    return real
+
+
+def _statistics(features: Tensor) -> dict[str, Tensor]:
+    """Mean and covariance of [N, F] features, in double precision."""
+    import_torchvision()
+    from torch_fidelity.metric_fid import fid_features_to_statistics
+
+    found: dict[str, Any] = fid_features_to_statistics(features.double())
+    return {name: torch.from_numpy(value) for name, value in found.items()}
+
+
+def _fid(view: ModelView, features: Tensor) -> float:
+    import_torchvision()
+    from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_statistics_to_metric
+
+    if not features.isfinite().all():
+        return float("nan")
+    fake, real = _statistics(features), _real(view)
+    ours, theirs = ({k: s[k].numpy() for k in ("mu", "sigma")} for s in (fake, real))
+    return float(fid_statistics_to_metric(ours, theirs, verbose=False)[KEY_METRIC_FID])
+
+
+def _compared(view: ModelView, generator: Generator) -> tuple[Tensor, Tensor]:
+    return _generated_features(view, generator)[:MOST_COMPARED], _real(view)["features"]
+
+
+def _precision_recall(view: ModelView, generator: Generator) -> tuple[float, float]:
+    import_torchvision()
+    from torch_fidelity.metric_prc import (
+        KEY_METRIC_PRECISION,
+        KEY_METRIC_RECALL,
+        prc_features_to_metric,
+    )
+
+    if "precision, recall" not in view.memo:
+        found = prc_features_to_metric(
+            *_compared(view, generator),
+            prc_neighborhood=NEIGHBOURHOOD,
+            prc_batch_size=MOST_COMPARED,
+            save_cpu_ram=True,
+            verbose=False,
+        )
+        both = float(found[KEY_METRIC_PRECISION]), float(found[KEY_METRIC_RECALL])
+        view.memo["precision, recall"] = both
+    pair: tuple[float, float] = view.memo["precision, recall"]
+    return pair

@@ -1,0 +1,139 @@
+"""A trained model of images as PNG bytes: what it makes, its latent space, and its history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from introsearch.results.style import (
+    BLUE,
+    GREY,
+    TICK_SIZE,
+    VERMILLION,
+    image,
+    name,
+    new_figure,
+    panels,
+)
+from introsearch.training.figure_data import ImageFigure
+
+Floats = NDArray[np.floating]
+Curve = tuple[Sequence[int], Sequence[float]]
+
+HISTORY = ("fid_gen", "responsibility_entropy", "prior_logvar_max")  # what is followed over time
+_PAIRS = 32  # originals and their reconstructions
+_MAX_CLASSES = 10  # that colours can tell apart
+
+
+def draw_images(data: ImageFigure, *, title: str) -> bytes:
+    """Draw samples, reconstructions and components, then two views of the latent space.
+
+    Latent points that are not finite are left out.
+
+    Args:
+        data: what the trainer hands out, see `ImageFigure`.
+        title: one line above the panels; wrapped if long.
+
+    Returns:
+        A PNG image, 7 inches wide at 200 dots per inch.
+    """
+    figure = new_figure(title, height_inches=4.9)
+    grid = figure.add_gridspec(2, 6)
+    samples, reconstructions, components = (
+        figure.add_subplot(grid[0, 2 * i : 2 * i + 2]) for i in range(3)
+    )
+    latents, aggregate = (figure.add_subplot(grid[1, 3 * i : 3 * i + 3]) for i in range(2))
+    _draw_grid(samples, data.samples, "samples")
+    pairs = np.stack([data.originals[:_PAIRS], data.reconstructions[:_PAIRS]], axis=1)
+    _draw_grid(
+        reconstructions,
+        pairs.reshape(-1, *data.originals.shape[1:]),
+        "test images, each left of its reconstruction",
+    )
+    number = len(data.component_weights)
+    shown = f"{len(data.components)} heaviest of " if len(data.components) < number else ""
+    _draw_grid(components, data.components, f"decoded means of {shown}{number} components")
+    _draw_latents(latents, data)
+    _draw_points(aggregate, data.aggregate, data.labels)
+    name(aggregate, "t-SNE of the aggregated posterior")
+    aggregate.set(xticks=[], yticks=[])
+    return image(figure)
+
+
+def draw_history(curves: Mapping[str, Curve], *, title: str) -> bytes:
+    """Draw metrics over the training iteration, a panel each.
+
+    Args:
+        curves: (iterations, values) by metric; at least one.
+        title: one line above the panels; wrapped if long.
+    """
+    figure, axes = panels(list(curves), title=title)
+    for panel, (metric, (iterations, values)) in zip(axes, curves.items(), strict=True):
+        panel.plot(iterations, values, color=BLUE, marker="o", ms=2.5, linewidth=0.9)
+        name(panel, metric)
+        panel.set_xlabel("iteration", fontsize=TICK_SIZE)
+        panel.tick_params(labelsize=TICK_SIZE, length=2)
+        panel.xaxis.set_major_locator(MaxNLocator(4))
+        panel.xaxis.set_major_formatter("{x:,.0f}")
+        if metric.startswith("fid") and min(values, default=0) > 0:
+            panel.set_yscale("log")
+    return image(figure)
+
+
+def _draw_grid(axes: Axes, images: Floats, title: str) -> None:
+    """Images as tiles of a nearly square grid, with a pixel's gap between them."""
+    columns = max(int(np.ceil(np.sqrt(len(images)))), 1)
+    columns += columns % 2  # pairs stay beside each other
+    rows = -(-len(images) // columns)
+    n, height, width, channels = images.shape
+    canvas = np.ones((rows * (height + 1) - 1, columns * (width + 1) - 1, channels))
+    for i in range(n):
+        y, x = (i // columns) * (height + 1), (i % columns) * (width + 1)
+        canvas[y : y + height, x : x + width] = images[i]
+    axes.imshow(canvas.squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axes.set_axis_off()
+    name(axes, title)
+
+
+def _draw_latents(axes: Axes, data: ImageFigure) -> None:
+    """First two latent dimensions, with a ring per component whose area is its weight."""
+    _draw_points(axes, data.latents, data.labels)
+    weights = data.component_weights / max(float(data.component_weights.max()), 1e-30)
+    means = np.asarray(data.component_means, float)
+    axes.scatter(
+        means[:, 0],
+        means[:, 1],
+        s=3 + 60 * weights,
+        facecolors="none",
+        edgecolors=VERMILLION,
+        linewidths=0.9,
+    )
+    name(axes, "posterior (dots), prior means (rings, area is weight)")
+    axes.set_xlabel("first latent dimension", fontsize=TICK_SIZE)
+    axes.set_ylabel("second", fontsize=TICK_SIZE)
+    axes.tick_params(labelsize=TICK_SIZE, length=2)
+
+
+def _draw_points(axes: Axes, points: Floats, labels: NDArray[np.int64]) -> None:
+    """Points coloured by label, where colours can tell the labels apart."""
+    if not len(points):
+        axes.text(0.5, 0.5, "not finite", transform=axes.transAxes, ha="center")
+        return
+    finite = np.isfinite(points).all(axis=1)
+    points, labels = points[finite], labels[finite]
+    coloured = len(labels) and labels.max() < _MAX_CLASSES
+    axes.scatter(
+        points[:, 0],
+        points[:, 1],
+        s=3,
+        alpha=0.6,
+        linewidths=0,
+        c=labels if coloured else GREY,
+        cmap="tab10" if coloured else None,
+        vmin=0 if coloured else None,
+        vmax=_MAX_CLASSES - 1 if coloured else None,
+    )

@@ -1,0 +1,87 @@
+"""What is drawn of a trained model, as plain arrays."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from introsearch.data.images import ImageData, to_float
+from introsearch.data.toy import ToyData
+from introsearch.losses.kl import reparameterise
+from introsearch.metrics.elbo import negative_elbo, window_grid
+from introsearch.metrics.view import ModelView
+from introsearch.training.figure_data import Array, ImageFigure, TrialFigure
+
+POINTS = 4_000
+GRID = 192
+IMAGES = 64
+COMPONENTS = 100
+LATENTS = 800
+PERPLEXITY = 30
+
+
+def points_figure(view: ModelView, stream: Generator) -> TrialFigure:
+    """Figure 3 of the prior-learning paper."""
+    data, device = view.dataset, stream.device
+    assert isinstance(data, ToyData)
+    real = data.sample(POINTS, stream)
+    mu, logvar = view.encoder(real)
+    latents = reparameterise(mu, logvar, torch.randn(mu.shape, generator=stream, device=device))
+    grid = window_grid(GRID, half_width=data.half_width).to(device)
+    noise = torch.randn(10, 1, mu.shape[1], generator=stream, device=device)
+    parts = view.prior.components()
+    return TrialFigure(
+        real=_array(real),
+        samples=_array(view.decoder(view.prior.sample(POINTS, stream))),
+        density=_array((-negative_elbo(view, grid, noise=noise)).exp().view(GRID, GRID)),
+        half_width=data.half_width,
+        latents=_array(latents[:, :2]),
+        component_means=_array(parts.mu[:, :2]),
+        component_stds=_array((0.5 * parts.logvar[:, :2]).exp()),
+        component_weights=_array(parts.log_weights.exp()),
+    )
+
+
+def image_figure(view: ModelView, stream: Generator) -> ImageFigure:
+    """Figures 5 and 6 of the prior-learning paper's supplementary, with samples."""
+    data = view.dataset
+    assert isinstance(data, ImageData)
+    chosen = torch.randperm(len(data.test), generator=stream, device=stream.device)[:LATENTS]
+    real = to_float(data.test.images[chosen])
+    mu, logvar = view.encoder(real)
+    noise = torch.randn(mu.shape, generator=stream, device=stream.device)
+    latents = reparameterise(mu, logvar, noise)
+    parts = view.prior.components()
+    heaviest = parts.log_weights.argsort(descending=True, stable=True)[:COMPONENTS]
+    return ImageFigure(
+        samples=_pictures(view.decoder(view.prior.sample(IMAGES, stream))),
+        originals=_pictures(real[:IMAGES]),
+        reconstructions=_pictures(view.decoder(mu)[:IMAGES]),
+        components=_pictures(view.decoder(parts.mu[heaviest])),
+        latents=_array(latents[:, :2]),
+        labels=data.test.labels[chosen].cpu().numpy(),
+        component_means=_array(parts.mu[:, :2]),
+        component_weights=_array(parts.log_weights.exp()),
+        aggregate=_embed(latents),
+    )
+
+
+def _embed(latents: Tensor) -> Array:
+    """t-SNE of [N, L] points in two dimensions; points that are not finite give none."""
+    from sklearn.manifold import TSNE
+
+    if len(latents) < 3 or not latents.isfinite().all():
+        return _array(latents[:0, :2])
+    perplexity = min(PERPLEXITY, (len(latents) - 1) / 3)
+    tsne = TSNE(perplexity=perplexity, random_state=0, init="pca", n_jobs=1)
+    embedded: Array = tsne.fit_transform(_array(latents))
+    return embedded
+
+
+def _pictures(images: Tensor) -> Array:
+    """[N, C, H, W] -> [N, H, W, C], clipped to [0, 1]; what is no number is black."""
+    return _array(images.nan_to_num(0.0).clamp(0, 1).permute(0, 2, 3, 1))
+
+
+def _array(values: Tensor) -> Array:
+    return values.detach().float().cpu().numpy()

@@ -1,0 +1,34 @@
+"""Which networks a data set is trained with."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from introsearch.data.base import Data
+from introsearch.errors import ConfigError
+from introsearch.nets.conv import ConvDecoder, ConvEncoder, feature_shape
+from introsearch.nets.mlp import MLPDecoder, MLPEncoder
+from introsearch.training.settings import VAESettings
+
+
+def make_networks(data: Data, settings: VAESettings) -> tuple[nn.Module, nn.Module]:
+    """Encoder and decoder, initialised from torch's global generator.
+
+    Raises:
+        ConfigError: the images' size does not suit the settings.
+    """
+    s, channels = settings, settings.channels
+    if channels is None:
+        assert s.hidden_units is not None  # the settings see to it
+        return (
+            MLPEncoder(data.dims, s.latent_dim, hidden_units=s.hidden_units),
+            MLPDecoder(s.latent_dim, data.dims, hidden_units=s.hidden_units),
+        )
+    try:
+        feature_shape(data.shape, channels)
+    except ValueError as error:
+        raise ConfigError(str(error), key="channels", hint="fewer entries") from error
+    return (
+        ConvEncoder(data.shape, s.latent_dim, channels=channels),
+        ConvDecoder(s.latent_dim, data.shape, channels=channels),
+    )
