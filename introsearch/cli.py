@@ -70,6 +70,11 @@ def _add_run(commands: Commands) -> None:
     )
     _add_study_options(run)
     _add_store_options(run)
+    run.add_argument(
+        "--accept-edit",
+        action="store_true",
+        help="go on although the file no longer means what recorded trials were run for",
+    )
     run.set_defaults(command=_run)
 
 
@@ -244,12 +249,15 @@ def _run_study(options: argparse.Namespace) -> int:
     from introsearch.execution.lock import locked
     from introsearch.execution.progress import Progress
     from introsearch.execution.study_runner import Interrupted, StudyRunner
+    from introsearch.tracking.refusal import refuse_edit
     from introsearch.tracking.store import open_store
 
     client = open_store(uri)
     folder = runs_dir / study.name
     progress = Progress(_groups(study), metric=study.metric.name, goal=study.metric.goal)
     with locked(folder), progress:
+        if not options.accept_edit:
+            refuse_edit(client, study)
         progress.say(f"Study {study.name}: files in {folder}, MLflow store {without_password(uri)}")
         runner = StudyRunner(study, client=client, folder=folder, progress=progress)
         try:

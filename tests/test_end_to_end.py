@@ -60,11 +60,11 @@ class Study:
         self.log = folder / "log.txt"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, *options: str) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "introsearch", "run", self.file.name],
+                [sys.executable, "-m", "introsearch", "run", self.file.name, *options],
                 cwd=self.folder,
                 env=environment,
                 stdout=log,
@@ -305,3 +305,15 @@ def test_a_grown_study_runs_only_what_is_new(whole: Study) -> None:
     new = set(after) - set(before)
     assert {seed for _, seed in new} >= {"0", "3"}
     assert len([key for key in new if key[1] == "0"]) == 2
+    before = after
+
+    whole.file.write_text(text)  # without what was added
+    table = whole.table
+    whole.start()
+    assert whole.wait() == 2
+    assert "parameters.beta_kl: [0.1, 0.2, 0.5, 0.7] -> [0.1, 0.2, 0.5]" in whole.log.read_text()
+    assert "Traceback" not in whole.log.read_text()
+    assert (whole.table, whole.record()) == (table, before)
+    whole.start("--accept-edit")
+    assert whole.wait() == 0, whole.log.read_text()
+    assert {key: whole.record()[key] for key in before} == before

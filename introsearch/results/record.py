@@ -36,6 +36,7 @@ ITERATION = "introsearch.iteration"
 
 SECONDS: Final = "seconds"  # wall time of training, recorded like a metric at every evaluation
 
+EXPANSION = "introsearch.expansion"  # tells whether the study file still leads to the same trials
 STUDY_ARTIFACT = "study.json"
 
 

@@ -93,15 +93,24 @@ def read_study(client: MlflowClient, name: str) -> Study:
     """
     run = study_run(client, name)
     folders = json.loads(run.data.tags.get(record.MODULE_FOLDERS, "[]"))
+    path = download_study(client, run)
+    return load_study(path, name=name, module_folders=[*folders, str(Path.cwd())])
+
+
+def download_study(client: MlflowClient, run: Run) -> Path:
+    """The file that describes the study of a study's own run.
+
+    Raises:
+        ConfigError: it is not there any more.
+    """
     try:
-        path = client.download_artifacts(run.info.run_id, record.STUDY_ARTIFACT)
+        return Path(client.download_artifacts(run.info.run_id, record.STUDY_ARTIFACT))
     except (MlflowException, OSError) as error:
         raise ConfigError(
-            f"{record.STUDY_ARTIFACT} of the study {name!r} cannot be read: "
+            f"{record.STUDY_ARTIFACT} of the study {run.info.run_name!r} cannot be read: "
             f"{str(error).partition(chr(10))[0][:200]}",
             hint="the record's artifacts must be reachable from here; `run` writes it again",
         ) from error
-    return load_study(path, name=name, module_folders=[*folders, str(Path.cwd())])
 
 
 def study_run(client: MlflowClient, name: str) -> Run:

@@ -17,6 +17,8 @@ from introsearch.errors import ConfigError
 from introsearch.results import record
 from introsearch.results.record import Evaluation
 from introsearch.results.runs import runs_of, suggested_in
+from introsearch.study.edits import fingerprint
+from introsearch.study.expand import expand
 from introsearch.study.model import Configuration, Study, Trial, trial_name
 from introsearch.study.order import order_of
 from introsearch.study.suggestions import Suggested
@@ -110,7 +112,11 @@ class Recorder:
         self.client.log_dict(run_id, self.study.to_dict(), record.STUDY_ARTIFACT)
         self.client.update_run(run_id, status="RUNNING")
         folders = json.dumps(self.study.module_folders)
-        tags = {record.STATUS: record.RUNNING, record.MODULE_FOLDERS: folders}
+        tags = {
+            record.STATUS: record.RUNNING,
+            record.MODULE_FOLDERS: folders,
+            record.EXPANSION: fingerprint(expand(self.study)),
+        }
         self._tag(run_id, provenance() | tags)
         return run_id
 
