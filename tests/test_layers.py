@@ -27,6 +27,7 @@ LAYERS = (
 SIDEWAYS = {
     ("losses", "priors"),
     ("priors", "losses"),
+    ("priors", "nets"),
     ("registry", "errors"),
     ("results", "study"),
     ("training", "metrics"),
