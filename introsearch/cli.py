@@ -250,16 +250,17 @@ def _run_study(options: argparse.Namespace) -> int:
     from introsearch.execution.progress import Progress
     from introsearch.execution.study_runner import Interrupted, StudyRunner
     from introsearch.tracking.refusal import refuse_edit
-    from introsearch.tracking.store import open_store
+    from introsearch.tracking.store import open_store, opening
 
     client = open_store(uri)
     folder = runs_dir / study.name
     progress = Progress(_groups(study), metric=study.metric.name, goal=study.metric.goal)
     with locked(folder), progress:
-        if not options.accept_edit:
-            refuse_edit(client, study)
+        with opening(uri):
+            if not options.accept_edit:
+                refuse_edit(client, study)
+            runner = StudyRunner(study, client=client, folder=folder, progress=progress)
         progress.say(f"Study {study.name}: files in {folder}, MLflow store {without_password(uri)}")
-        runner = StudyRunner(study, client=client, folder=folder, progress=progress)
         try:
             result = runner.run()
         except Interrupted as reason:

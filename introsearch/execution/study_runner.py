@@ -10,7 +10,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from introsearch.errors import RecordError, TooManyFailed
+from introsearch.errors import TooManyFailed
 from introsearch.execution.conductor import Conductor
 from introsearch.execution.progress import Progress
 from introsearch.execution.ray_runner import run_trials, start_ray
@@ -22,11 +22,9 @@ from introsearch.study.expand import Expansion, expand, ladder_order, report_tri
 from introsearch.study.ladder import Ladder
 from introsearch.study.model import Resources, Study, Trial
 from introsearch.study.suggestions import expand_suggested
-from introsearch.tracking.address import without_password
 from introsearch.tracking.recorder import Recorder, TrialState
+from introsearch.tracking.store import record_error
 from introsearch.trial_files import checkpoint_path
-
-OUTAGES = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
 
 
 class Interrupted(Exception):
@@ -66,7 +64,7 @@ class StudyRunner:
         try:
             return self._run_stages()
         except MlflowException as error:
-            raise _record_error(error) from error
+            raise record_error(error) from error
 
     def _run_stages(self) -> StudyResult:
         try:
@@ -240,20 +238,6 @@ class StudyRunner:
                     f"{metric}.std": float(values.std(ddof=1)),
                 }
         return statistics
-
-
-def _record_error(error: MlflowException) -> RecordError:
-    """An outage, which passes, told apart from a refusal, which does not."""
-    reason = without_password(str(error).partition("\n")[0][:200])
-    if error.error_code in OUTAGES:
-        return RecordError(
-            f"the MLflow store does not answer any more: {reason}",
-            hint="nothing is lost: once it is back, the same command continues",
-        )
-    return RecordError(
-        f"the MLflow store refused a write ({error.error_code}): {reason}",
-        hint="nothing is lost: once the reason is gone, the same command continues",
-    )
 
 
 def _progress(states: Sequence[TrialState], sign: int) -> tuple[int, float]:

@@ -19,7 +19,7 @@ def default_uri(runs_folder: Path) -> str:
 
 def without_password(text: str) -> str:
     """`text` with the user and password of every address in it replaced by stars."""
-    return re.sub(r"(://)[^/@\s]+@", r"\1***@", text)
+    return re.sub(r"(://)[^/\s]+@", r"\1***@", text)
 
 
 def without_user(uri: str) -> str:
@@ -42,7 +42,7 @@ def check_uri(uri: str, *, folder_will_exist: Path) -> None:
     place = parts.path if scheme == "sqlite" else parts.netloc
     if scheme not in LEGAL_SCHEMES or place.strip("/") in ("", ":memory:"):
         raise ConfigError(
-            f"{uri!r} is no address of an MLflow store",
+            f"{without_password(uri)!r} is no address of an MLflow store",
             key="--tracking-uri",
             hint="legal: sqlite:////absolute/path/mlflow.db, postgresql://..., http://host:port",
         )

@@ -11,6 +11,7 @@ from introsearch.tracking.address import without_password
             "run a --tracking-uri=https://***@host",
         ),
         ("postgresql://me:se:cret@db/x", "postgresql://***@db/x"),
+        ("http://me:s@cr@t@host:5000/path", "http://***@host:5000/path"),
         ("sqlite:////a/b@c.db", "sqlite:////a/b@c.db"),
         ("http://host:5000/path", "http://host:5000/path"),
     ],

@@ -13,8 +13,8 @@ from introsearch.results.result import study_run
 from introsearch.study.expand import expand, select_trials
 from introsearch.study.loader import load_study
 from introsearch.study.model import Study
-from introsearch.tracking.refusal import refuse_edit
 from introsearch.tracking.recorder import Recorder
+from introsearch.tracking.refusal import refuse_edit
 
 STUDY = """\
 name: edited
