@@ -362,15 +362,9 @@ def _ui(options: argparse.Namespace) -> int:
 
 def _open_record(options: argparse.Namespace) -> MlflowClient:
     """A client of a store that is there already."""
-    from introsearch.tracking.address import check_uri, default_uri, sqlite_exists
+    from introsearch.tracking.address import existing_uri
 
-    uri = options.tracking_uri or default_uri(options.runs_dir)
-    check_uri(uri, folder_will_exist=options.runs_dir)
-    if not sqlite_exists(uri):
-        raise ConfigError(
-            f"there is no store at {uri}",
-            hint="run a study first, or name the folder with --runs-dir",
-        )
+    uri = existing_uri(options.runs_dir, options.tracking_uri)
     from introsearch.tracking.store import open_store
 
     return open_store(uri)

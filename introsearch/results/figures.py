@@ -147,4 +147,6 @@ def _points(values: Floats) -> Floats:
 
 
 def _scatter(axes: Axes, points: Floats, *, colour: str, label: str) -> None:
-    axes.scatter(points[:, 0], points[:, 1], s=1.2, c=colour, alpha=0.35, linewidths=0, label=label)
+    axes.scatter(
+        points[:, 0], points[:, 1], s=1.2, c=colour, alpha=0.35, lw=0, label=label, rasterized=True
+    )

@@ -7,6 +7,7 @@ import io
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import pandas as pd
@@ -43,7 +44,7 @@ _TEX_ESCAPES = {
 } | {character: "\\" + character for character in "_%&#${}"}
 
 
-class _Cell(NamedTuple):
+class Cell(NamedTuple):
     """One cell: text to escape, or a number as written by `format_number`, and a mark behind."""
 
     text: str
@@ -52,7 +53,7 @@ class _Cell(NamedTuple):
     mark: str = ""
 
 
-_Block = list[list[_Cell]]
+_Block = list[list[Cell]]
 
 
 def render(
@@ -95,10 +96,28 @@ def render(
         return _summary_csv(summary, metrics)
     signs = {metric: sign_of(goals[metric]) for metric in metrics}
     titles = [f"{metric} {arrow(goals[metric])}" for metric in signs]
-    header = [_Cell(text) for text in ("group", *titles, "n")]
+    header = [Cell(text) for text in ("group", *titles, "n")]
     marks = used_marks(summary["verdict"])
     body = [_summary_block(rows, signs, marks) for rows in _split(summary, blocks)]
     return _WRITERS[fmt](header, body, caption)
+
+
+def write_table(header: Sequence[str], body: Sequence[_Block], *, fmt: str, caption: str) -> str:
+    """Write a table of one's own layout.
+
+    Args:
+        header: titles of the columns.
+        body: rows in blocks, which LaTeX separates by lines.
+        fmt: ``md``, ``csv`` (no caption; numbers as shown) or ``tex`` (needs booktabs).
+        caption: plain text.
+
+    Raises:
+        ConfigError: unknown format.
+    """
+    _check_format(fmt)
+    if fmt == "csv":
+        return _csv([header, *([cell.text for cell in row] for block in body for row in block)])
+    return _WRITERS[fmt]([Cell(text) for text in header], list(body), caption)
 
 
 def chosen_table(
@@ -135,8 +154,8 @@ def chosen_table(
         rows.append([group, config_id or "-", *values])
     if fmt == "csv":
         return _csv([header, *rows])
-    body = [[[_Cell(text) for text in row] for row in rows]]
-    return _WRITERS[fmt]([_Cell(text) for text in header], body, caption)
+    body = [[[Cell(text) for text in row] for row in rows]]
+    return _WRITERS[fmt]([Cell(text) for text in header], body, caption)
 
 
 def caption(
@@ -147,6 +166,7 @@ def caption(
     select_seeds: Sequence[int],
     report_seeds: Sequence[int],
     verdicts: Iterable[str],
+    features: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """Say what the numbers of a table are, and how its configurations were chosen, if they were.
 
@@ -157,6 +177,7 @@ def caption(
         select_seeds: the seeds that chose them.
         report_seeds: the seeds of the numbers.
         verdicts: of the table's rows, see `comparison.compare`.
+        features: by group, the network whose features metrics such as FID compare.
 
     Raises:
         ConfigError: unknown goal.
@@ -174,7 +195,18 @@ def caption(
     shared = sorted(set(select_seeds) & set(report_seeds))
     if shared:
         text += f" Seeds used for both ({_seed_list(shared)}) favour the chosen configuration."
-    return f"{text} Best mean in bold.{marks_text(verdicts)}"
+    return f"{text} Best mean in bold.{marks_text(verdicts)}{_features_text(features)}"
+
+
+def _features_text(features: Mapping[str, str]) -> str:
+    """Features make numbers such as FID, and those of different networks must not be compared."""
+    names = sorted(set(features.values()))
+    if len(names) < 2:
+        return f" FID and its kin rest on features of: {names[0]}." if names else ""
+    groups = "; ".join(f"{group}: {name}" for group, name in features.items())
+    return (
+        f" FID and its kin compare features of different networks, do not compare them: {groups}."
+    )
 
 
 def marks_text(verdicts: Iterable[str]) -> str:
@@ -244,15 +276,15 @@ def _summary_block(
     best = {metric: _best(_of_metric(rows, metric)["mean"], sign) for metric, sign in signs.items()}
     block = []
     for group, of_group in rows.groupby("group", sort=False):
-        cells = [_Cell(str(group))]
+        cells = [Cell(str(group))]
         for metric, sign in signs.items():
             row = _of_metric(of_group, metric).iloc[0]
             mean, std, n = float(row["mean"]), float(row["std"]), int(row["n"])
             text = format_number(mean, std=std, n=n)
             is_best = sign * mean == best[metric]
             mark = "" if is_best else marks.get(row["verdict"], "")
-            cells.append(_Cell(text, is_number=math.isfinite(mean), bold=is_best, mark=mark))
-        block.append([*cells, _Cell(_counts(of_group, list(signs)))])
+            cells.append(Cell(text, is_number=math.isfinite(mean), bold=is_best, mark=mark))
+        block.append([*cells, Cell(_counts(of_group, list(signs)))])
     return block
 
 
@@ -321,7 +353,7 @@ def _csv(rows: Sequence[Sequence[object]]) -> str:
     return stream.getvalue()
 
 
-def _markdown(header: list[_Cell], body: list[_Block], caption: str) -> str:
+def _markdown(header: list[Cell], body: list[_Block], caption: str) -> str:
     """Pipes line up, so that it reads well in a terminal too."""
     lines_of_cells = [header, *(row for block in body for row in block)]
     rows = [[_markdown_cell(cell) for cell in row] for row in lines_of_cells]
@@ -331,13 +363,13 @@ def _markdown(header: list[_Cell], body: list[_Block], caption: str) -> str:
     return (f"{_one_line(caption)}\n\n" if caption else "") + "\n".join(lines) + "\n"
 
 
-def _markdown_cell(cell: _Cell) -> str:
+def _markdown_cell(cell: Cell) -> str:
     text = re.sub(r"([\\|*])", r"\\\1", _one_line(cell.text))
     return (f"**{text}**" if cell.bold else text) + (f" {cell.mark}" if cell.mark else "")
 
 
-def _latex(header: list[_Cell], body: list[_Block], caption: str) -> str:
-    def line(row: list[_Cell]) -> str:
+def _latex(header: list[Cell], body: list[_Block], caption: str) -> str:
+    def line(row: list[Cell]) -> str:
         return "    " + " & ".join(map(_latex_cell, row)) + r" \\"
 
     blocks = ["\n".join(map(line, block)) for block in body if block]
@@ -358,7 +390,7 @@ def _latex(header: list[_Cell], body: list[_Block], caption: str) -> str:
     return "\n".join(filter(None, lines)) + "\n"
 
 
-def _latex_cell(cell: _Cell) -> str:
+def _latex_cell(cell: Cell) -> str:
     if not cell.is_number:
         return _latex_text(cell.text)
     text = cell.text.replace(_PLUS_MINUS, r"\pm")
@@ -375,7 +407,7 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-_WRITERS: dict[str, Callable[[list[_Cell], list[_Block], str], str]] = {
+_WRITERS: dict[str, Callable[[list[Cell], list[_Block], str], str]] = {
     "md": _markdown,
     "tex": _latex,
 }

@@ -50,6 +50,26 @@ def check_uri(uri: str, *, folder_will_exist: Path) -> None:
         _check_file(sqlite_path(uri), folder_will_exist)
 
 
+def existing_uri(runs_folder: Path, tracking_uri: str | None) -> str:
+    """The address of a store that is there already.
+
+    Args:
+        runs_folder: the folder of all files, with the default store.
+        tracking_uri: another store's address.
+
+    Raises:
+        ConfigError: there is no such store.
+    """
+    uri = tracking_uri or default_uri(runs_folder)
+    check_uri(uri, folder_will_exist=runs_folder)
+    if uri.startswith("sqlite:") and not sqlite_path(uri).exists():
+        raise ConfigError(
+            f"there is no store at {uri}",
+            hint="run a study first, or name the folder with --runs-dir",
+        )
+    return uri
+
+
 def _check_file(path: Path, folder_will_exist: Path) -> None:
     """MLflow itself would try for minutes to open what is no database."""
     folder = path.parent
