@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,7 +59,8 @@ class Conductor:
     ) -> None:
         self.study = study
         self.recorder = recorder
-        self.trials = {trial.name: trial for trial in trials}
+        self.trials: dict[str, Trial] = {}
+        self._members: dict[str, list[Trial]] = defaultdict(list)  # by group
         self.ladders = ladders
         self.folder = folder
         self.suggester = suggester
@@ -76,7 +77,7 @@ class Conductor:
             if trial.stage == "report" and not recorder.has_costly_metrics(trial)
         }
         for trial in trials:
-            self._recall(trial)
+            self._take_in(trial)
 
     # -- what the runner asks and tells ---------------------------------------------------------
 
@@ -174,9 +175,7 @@ class Conductor:
 
     def members(self, group: str | None = None) -> Iterator[Trial]:
         """The stage's trials of one group, or all."""
-        for trial in self.trials.values():
-            if group is None or group in trial.configuration.groups:
-                yield trial
+        yield from self.trials.values() if group is None else self._members[group]
 
     # -- inside ---------------------------------------------------------------------------------
 
@@ -184,12 +183,17 @@ class Conductor:
         """Take in the trials of a configuration that was suggested just now."""
         for seed in self.study.seeds.select:
             trial = Trial(configuration=configuration, seed=seed, stage="select")
-            self.trials[trial.name] = trial
             for ladder in self._ladders_of(trial):
                 ladder.append(trial.name)
-            self._recall(trial)
+            self._take_in(trial)
             if self.status(trial.name) not in self._settled:
                 self.queue.append(trial)
+
+    def _take_in(self, trial: Trial) -> None:
+        self.trials[trial.name] = trial
+        for group in trial.configuration.groups:
+            self._members[group].append(trial)
+        self._recall(trial)
 
     def _outcome(self, config_id: str) -> Outcome | None:
         """How well a configuration did in the select stage; None as long as a seed is open."""
