@@ -2,8 +2,7 @@
 
     python -m tests.driver_scale --trials 5000 [--profile FILE]
 
-Prints the time per trial, the time spent in MLflow, and the driver's memory. In a real study all of it
-but the last overlaps with training.
+Prints the time per trial, the time spent in MLflow, and the driver's memory.
 """
 
 from __future__ import annotations
