@@ -9,6 +9,7 @@ are growth.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -90,10 +91,27 @@ def changed_members(before: Study, now: Study) -> list[Edit]:
     return edits
 
 
-def fingerprint(expansion: Expansion) -> str:
-    """The same as long as a study file leads to the same configurations."""
-    ids = "\n".join(sorted(c.id for c in expansion.configurations))
-    return hashlib.sha256(ids.encode()).hexdigest()[:12]
+def fingerprint(definition: Mapping[str, Any], expansion: Expansion) -> str:
+    """A word for what a study file says, and one for the configurations that it leads to.
+
+    Args:
+        definition: the study in the words of a study file.
+        expansion: its configurations.
+    """
+    return f"{_digest(definition)} {_digest(sorted(c.id for c in expansion.configurations))}"
+
+
+def leads_elsewhere(recorded: str, definition: Mapping[str, Any], expansion: Expansion) -> bool:
+    """Whether the same file led to other configurations when its fingerprint was recorded.
+
+    A fingerprint of another file says nothing: a driver was killed between writing the two.
+    """
+    before, now = recorded.split(), fingerprint(definition, expansion).split()
+    return before[0] == now[0] and before[1] != now[1]
+
+
+def _digest(data: Any) -> str:
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _rules(study: Study) -> dict[str, Any]:

@@ -115,7 +115,7 @@ class Recorder:
         tags = {
             record.STATUS: record.RUNNING,
             record.MODULE_FOLDERS: folders,
-            record.EXPANSION: fingerprint(expand(self.study)),
+            record.EXPANSION: fingerprint(self.study.to_dict(), expand(self.study)),
         }
         self._tag(run_id, provenance() | tags)
         return run_id

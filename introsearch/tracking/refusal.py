@@ -18,7 +18,7 @@ from introsearch.study.edits import (
     EndedTrial,
     changed_members,
     changed_rules,
-    fingerprint,
+    leads_elsewhere,
     orphans,
 )
 from introsearch.study.expand import Expansion, expand
@@ -51,7 +51,10 @@ def refuse_edit(client: MlflowClient, study: Study) -> None:
         return
     before = _load(study, path, run)
     configurations = _expansions(client, experiment.experiment_id, before, study)
-    _refuse_other_version(study, run, expand(before), num_ended=len(ended))
+    definition = json.loads(path.read_text(encoding="utf-8"))
+    recorded = run.data.tags.get(record.EXPANSION)
+    if recorded and leads_elsewhere(recorded, definition, expand(before)):
+        raise _other_version(study, run, num_ended=len(ended))
     lost = orphans(ended, (before, configurations[0]), (study, configurations[1]))
     if lost:
         edits = [*changed_rules(before, study), *changed_members(before, study)]
@@ -105,10 +108,7 @@ def _expansions(client: MlflowClient, experiment_id: str, *studies: Study) -> tu
     )
 
 
-def _refuse_other_version(study: Study, run: Run, expansion: Expansion, *, num_ended: int) -> None:
-    recorded = run.data.tags.get(record.EXPANSION)
-    if recorded is None or recorded == fingerprint(expansion):
-        return
+def _other_version(study: Study, run: Run, *, num_ended: int) -> ConfigError:
     words = ("introsearch.version.introsearch", "mlflow.source.git.commit")
     versions = [
         " ".join(tags[word][:12] for word in words if word in tags)
@@ -118,7 +118,7 @@ def _refuse_other_version(study: Study, run: Run, expansion: Expansion, *, num_e
     message = (
         f"{_trials(num_ended)} ended with settings that this version does not make of its file"
     )
-    raise _refusal(study, message, [edit])
+    return _refusal(study, message, [edit])
 
 
 def _refusal(study: Study, message: str, edits: Sequence[Edit]) -> ConfigError:

@@ -9,6 +9,7 @@ from introsearch.study.edits import (
     changed_members,
     changed_rules,
     fingerprint,
+    leads_elsewhere,
     orphans,
 )
 from introsearch.study.expand import expand, select_trials
@@ -126,7 +127,9 @@ def test_edits_are_readable(small: str, load: Load) -> None:
     assert str(edit) == "seed: 0 -> 1"
 
 
-def test_a_fingerprint_is_of_the_configurations(small: str, load: Load) -> None:
-    one = fingerprint(expand(load(small)))
-    assert one == fingerprint(expand(load(small.replace("report: [1, 2]", "report: [3]"))))
-    assert one != fingerprint(expand(load(small.replace("30000", "40000"))))
+def test_a_fingerprint_tells_other_settings_of_the_same_file(small: str, load: Load) -> None:
+    study, other = load(small), load(small.replace("30000", "40000"))
+    recorded = fingerprint(study.to_dict(), expand(study))
+    assert not leads_elsewhere(recorded, study.to_dict(), expand(study))
+    assert leads_elsewhere(recorded, study.to_dict(), expand(other))
+    assert not leads_elsewhere(recorded, other.to_dict(), expand(other))

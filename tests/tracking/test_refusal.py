@@ -104,7 +104,8 @@ def test_another_version_that_reads_the_file_otherwise_is_refused(
     client: MlflowClient, tmp_path: Path
 ) -> None:
     recorder = run_all(client, load(tmp_path), tmp_path, status=record.FINISHED)
-    client.set_tag(recorder.study_run, record.EXPANSION, "0123456789ab")
+    tag = study_run(client, "edited").data.tags[record.EXPANSION]
+    client.set_tag(recorder.study_run, record.EXPANSION, f"{tag.split()[0]} 0123456789ab")
     client.set_tag(recorder.study_run, "introsearch.version.introsearch", "0.0.1")
     with pytest.raises(ConfigError, match=r"version of introsearch: 0\.0\.1 .*-> "):
         refuse_edit(client, load(tmp_path))
@@ -118,6 +119,15 @@ def test_a_recorded_file_that_is_no_longer_legal_is_refused_in_words(
     with pytest.raises(ConfigError, match="cannot be compared") as caught:
         refuse_edit(client, load(tmp_path))
     assert "--accept-edit" in caught.value.hint
+
+
+def test_a_driver_killed_between_the_file_and_its_fingerprint_does_no_harm(
+    client: MlflowClient, tmp_path: Path
+) -> None:
+    recorder = run_all(client, load(tmp_path), tmp_path, status=record.FINISHED)
+    grown = load(tmp_path, "[0.1, 0.3]", "[0.1, 0.2, 0.3]")
+    client.log_dict(recorder.study_run, grown.to_dict(), record.STUDY_ARTIFACT)
+    refuse_edit(client, grown)
 
 
 @pytest.mark.parametrize("text", ["", '{"trainer": "sintro'])
