@@ -1,4 +1,4 @@
-"""The command line: `introsearch run | plan | report | status | replay | ui`."""
+"""The command line: `introsearch run | plan | report | status | replay | ui | collapse`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from introsearch import __version__
+from introsearch.collapse_command import add_collapse
 from introsearch.errors import ConfigError, IntrosearchError
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
 
     for add in (_add_run, _add_plan, _add_report, _add_status, _add_replay, _add_ui, _add_schema):
         add(commands)
+    add_collapse(commands)
     return parser
 
 

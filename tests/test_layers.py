@@ -16,12 +16,13 @@ PACKAGE = ROOT / "introsearch"
 # From the bottom up; parts of one layer may import each other only where SIDEWAYS says so.
 LAYERS = (
     ("compat", "errors", "registry", "trial_files"),
-    ("data", "losses", "nets", "priors"),
+    ("collapse", "data", "losses", "nets", "priors"),
     ("metrics", "training"),
     ("results", "study"),
     ("trial_run",),
     ("calibration", "tracking", "trainables"),
     ("execution",),
+    ("collapse_command",),
     ("cli",),
 )
 SIDEWAYS = {
@@ -37,6 +38,7 @@ CONFINED = {
     "ray": {"trainables", "execution"},
     "mlflow": {"tracking", "results", "execution"},
     "torch": {
+        "collapse_command",
         "compat",
         "data",
         "losses",
@@ -149,6 +151,7 @@ LIGHT = {"ray", "mlflow", "torch", "torchvision", "pandas", "matplotlib"}
             "introsearch.priors.mixture, introsearch.priors.vamp",
             LIGHT - {"torch"},
         ),
+        ("import introsearch.collapse.predict", LIGHT),
         ("import introsearch.training.sintrovae", {"ray", "mlflow", "torchvision"}),
         (MAIN.format(arguments=["--help"]), LIGHT),
         (MAIN.format(arguments=["plan", "good.yaml"]), LIGHT),
@@ -160,6 +163,7 @@ LIGHT = {"ray", "mlflow", "torch", "torchvision", "pandas", "matplotlib"}
         (MAIN.format(arguments=["status", "light"]), LIGHT),
         (MAIN.format(arguments=["replay", "0123456789ab-s0"]), LIGHT),
         (MAIN.format(arguments=["ui"]), LIGHT),
+        (MAIN.format(arguments=["collapse", "predict", "--data", "digits"]), LIGHT),
     ],
 )
 def test_what_is_not_needed_is_not_imported(
