@@ -163,7 +163,7 @@ LIGHT = {"ray", "mlflow", "torch", "torchvision", "pandas", "matplotlib"}
         (MAIN.format(arguments=["status", "light"]), LIGHT),
         (MAIN.format(arguments=["replay", "0123456789ab-s0"]), LIGHT),
         (MAIN.format(arguments=["ui"]), LIGHT),
-        (MAIN.format(arguments=["collapse", "predict", "--data", "digits"]), LIGHT),
+        (MAIN.format(arguments=["collapse", "predict", "--data", "missing.npy"]), LIGHT),
     ],
 )
 def test_what_is_not_needed_is_not_imported(
