@@ -141,15 +141,18 @@ def settings_table(
 
 def settings_of_groups(result: StudyResult) -> dict[str, dict[str, object]]:
     """By group, trainer and settings of the chosen configuration, or of any while there is none."""
-    settings = {}
+    settings: dict[str, dict[str, object]] = {}
     for group, members in result.expansion.members.items():
+        if not members:  # tpe has suggested nothing yet
+            settings[group] = {}
+            continue
         chosen = next((c for c in members if c.id == result.chosen[group]), members[0])
         settings[group] = {"trainer": chosen.trainer, **chosen.settings}
     return settings
 
 
 def _iterations(settings: Mapping[str, Mapping[str, object]]) -> str:
-    lengths = sorted({int(str(s["iterations"])) for s in settings.values()})
+    lengths = sorted({int(str(s["iterations"])) for s in settings.values() if s})
     return " or ".join(f"{length:,}" for length in lengths)
 
 

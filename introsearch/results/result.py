@@ -18,7 +18,7 @@ from introsearch.results.frames import read_frame
 from introsearch.results.runs import find_experiment, read_expansion, runs_of
 from introsearch.results.statistics import choose, summarise
 from introsearch.results.tables import caption, chosen_table, render
-from introsearch.study.expand import Expansion
+from introsearch.study.expand import Expansion, searched_settings
 from introsearch.study.loader import load_study
 from introsearch.study.model import Study
 
@@ -72,6 +72,7 @@ class StudyResult:
         found = {
             group: members[0].settings.get("feature_extractor")
             for group, members in self.expansion.members.items()
+            if members
         }
         return {group: str(name) for group, name in found.items() if name is not None}
 
@@ -83,15 +84,7 @@ class StudyResult:
 
     def searched(self) -> list[str]:
         """Settings that take several values within some group."""
-        names = [name for c in self.expansion.configurations for name in c.settings]
-        return [
-            name
-            for name in dict.fromkeys(names)
-            if any(
-                len({str(c.settings.get(name)) for c in members}) > 1
-                for members in self.expansion.members.values()
-            )
-        ]
+        return searched_settings(self.expansion)
 
 
 def read_study(client: MlflowClient, name: str) -> Study:

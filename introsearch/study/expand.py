@@ -74,6 +74,19 @@ def expand(study: Study) -> Expansion:
     return assemble(points, duplicates)
 
 
+def searched_settings(expansion: Expansion) -> list[str]:
+    """Settings that take several values within some group."""
+    names = dict.fromkeys(name for c in expansion.configurations for name in c.settings)
+    return [
+        name
+        for name in names
+        if any(
+            len({str(c.settings.get(name)) for c in members}) > 1
+            for members in expansion.members.values()
+        )
+    ]
+
+
 def select_trials(study: Study, expansion: Expansion) -> tuple[Trial, ...]:
     """Trials of the select stage: one configuration of each group in turn, so that all advance.
 

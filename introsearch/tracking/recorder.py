@@ -23,6 +23,7 @@ from introsearch.study.model import Configuration, Study, Trial, trial_name
 from introsearch.study.order import order_of
 from introsearch.study.suggestions import Suggested
 from introsearch.tracking.provenance import provenance
+from introsearch.tracking.views import views
 
 PARENT = "mlflow.parentRunId"
 EVALUATIONS_PER_BATCH = 20  # MLflow splits batches of more than 1,000 metrics
@@ -74,6 +75,8 @@ class Recorder:
         self.resources = study.resources
         self.experiment_id = self._find_or_make_experiment(folder)
         self.study_run = self._find_or_make_study_run()
+        for tag, view in views(study).items():
+            client.set_experiment_tag(self.experiment_id, tag, view)
         self.configuration_runs = {
             run.data.tags[record.CONFIG_ID]: run
             for run in runs_of(client, self.experiment_id, level="configuration")
@@ -151,7 +154,7 @@ class Recorder:
             self._tag(state.run_id, _configuration_tags(trial.configuration) | provenance() | again)
             return
         run = self._make_run(
-            f"{_label(trial.configuration)} seed {trial.seed}",
+            _label(trial.configuration, f" seed {trial.seed}"),
             level="seed",
             parent=self._configuration_run(trial.configuration).info.run_id,
             tags=_configuration_tags(trial.configuration)
@@ -336,9 +339,9 @@ def _state(run: Run, *, metric: str) -> TrialState:
     )
 
 
-def _label(configuration: Configuration) -> str:
-    """How a configuration is called in the UI; nothing is ever read out of it."""
-    return f"{' + '.join(configuration.groups)} ({configuration.id})"
+def _label(configuration: Configuration, seed: str = "") -> str:
+    """How a run is called in the UI; nothing is ever read out of it."""
+    return f"{' + '.join(configuration.groups)}{seed} ({configuration.id})"
 
 
 def _configuration_tags(configuration: Configuration) -> dict[str, str]:

@@ -20,6 +20,7 @@ from mlflow import MlflowClient
 from introsearch.errors import ConfigError, IntrosearchError
 from introsearch.results.runs import find_experiment, runs_of
 from introsearch.tracking.address import without_user
+from introsearch.tracking.views import CONFIGURATIONS, SEEDS, TAG
 
 HOST = "127.0.0.1"  # the pages ask for no password
 FIRST_PORT = 5000
@@ -70,6 +71,8 @@ def _announce(address: str, places: Mapping[str, str]) -> None:
 def pages(client: MlflowClient, name: str | None = None) -> dict[str, str]:
     """Where the store's studies are, below the server's address, by name.
 
+    A study that is asked for alone has views of its configurations and reported seeds too.
+
     Args:
         client: of the store.
         name: of the only study that is wanted.
@@ -78,12 +81,20 @@ def pages(client: MlflowClient, name: str | None = None) -> dict[str, str]:
         ConfigError: the store has no such study.
     """
     if name is not None:
-        return {name: f"/#/experiments/{find_experiment(client, name)}"}
+        return _views(client, name, find_experiment(client, name))
     return {
-        e.name: f"/#/experiments/{e.experiment_id}"
+        e.name: f"/#/experiments/{e.experiment_id}/runs"
         for e in client.search_experiments(order_by=["name ASC"])
         if any(runs_of(client, e.experiment_id, level="study"))
     }
+
+
+def _views(client: MlflowClient, name: str, experiment_id: str) -> dict[str, str]:
+    place = f"/#/experiments/{experiment_id}/runs"
+    tags = client.get_experiment(experiment_id).tags
+    shown = {"configurations": CONFIGURATIONS, "reported seeds": SEEDS}
+    named = {title: f"{place}?viewStateShareKey={key}" for title, key in shown.items()}
+    return {name: place} | {t: named[t] for t, key in shown.items() if TAG + key in tags}
 
 
 def free_port(wanted: int | None = None) -> int:

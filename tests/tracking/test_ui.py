@@ -39,10 +39,10 @@ def taken() -> Iterator[int]:
 
 def test_pages_of_one_study_or_all(client: MlflowClient) -> None:
     second, first = add_study(client, "second"), add_study(client, "first")
-    assert pages(client, "second") == {"second": f"/#/experiments/{second}"}
+    assert pages(client, "second") == {"second": f"/#/experiments/{second}/runs"}
     assert list(pages(client).items()) == [
-        ("first", f"/#/experiments/{first}"),
-        ("second", f"/#/experiments/{second}"),
+        ("first", f"/#/experiments/{first}/runs"),
+        ("second", f"/#/experiments/{second}/runs"),
     ], "MLflow's own experiment is no study"
     with pytest.raises(ConfigError) as caught:
         pages(client, "secnd")
