@@ -64,17 +64,7 @@ class StudyResult:
             select_seeds=study.seeds.select,
             report_seeds=study.seeds.report,
             verdicts=self.summary["verdict"],
-            features=self._features(),
         )
-
-    def _features(self) -> dict[str, str]:
-        """By group, the network whose features its metrics compare, where they need one."""
-        found = {
-            group: members[0].settings.get("feature_extractor")
-            for group, members in self.expansion.members.items()
-            if members
-        }
-        return {group: str(name) for group, name in found.items() if name is not None}
 
     def chosen_table(self, fmt: str) -> str:
         """The settings of each group's chosen configuration in which configurations differ."""

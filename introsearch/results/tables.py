@@ -7,7 +7,6 @@ import io
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import MappingProxyType
 from typing import NamedTuple
 
 import pandas as pd
@@ -166,7 +165,6 @@ def caption(
     select_seeds: Sequence[int],
     report_seeds: Sequence[int],
     verdicts: Iterable[str],
-    features: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """Say what the numbers of a table are, and how its configurations were chosen, if they were.
 
@@ -177,7 +175,6 @@ def caption(
         select_seeds: the seeds that chose them.
         report_seeds: the seeds of the numbers.
         verdicts: of the table's rows, see `comparison.compare`.
-        features: by group, the network whose features metrics such as FID compare.
 
     Raises:
         ConfigError: unknown goal.
@@ -195,18 +192,7 @@ def caption(
     shared = sorted(set(select_seeds) & set(report_seeds))
     if shared:
         text += f" Seeds used for both ({_seed_list(shared)}) favour the chosen configuration."
-    return f"{text} Best mean in bold.{marks_text(verdicts)}{_features_text(features)}"
-
-
-def _features_text(features: Mapping[str, str]) -> str:
-    """Features make numbers such as FID, and those of different networks must not be compared."""
-    names = sorted(set(features.values()))
-    if len(names) < 2:
-        return f" FID and its kin rest on features of: {names[0]}." if names else ""
-    groups = "; ".join(f"{group}: {name}" for group, name in features.items())
-    return (
-        f" FID and its kin compare features of different networks, do not compare them: {groups}."
-    )
+    return f"{text} Best mean in bold.{marks_text(verdicts)}"
 
 
 def marks_text(verdicts: Iterable[str]) -> str:
