@@ -16,7 +16,7 @@ import pytest
 from mlflow import MlflowClient
 
 from introsearch.results import record
-from introsearch.results.runs import find_experiment, runs_of
+from introsearch.results.runs import runs_of
 
 STUDY = """\
 name: outage
@@ -89,9 +89,10 @@ class Server:
     def trials(self) -> list[str]:
         """Status of every seed run; empty as long as there is no study."""
         client = MlflowClient(tracking_uri=self.uri)
-        if client.get_experiment_by_name("outage") is None:
+        experiment = client.get_experiment_by_name("outage")
+        if experiment is None:
             return []
-        runs = runs_of(client, find_experiment(client, "outage"), level="seed")
+        runs = runs_of(client, experiment.experiment_id, level="seed")
         return [run.data.tags[record.STATUS] for run in runs]
 
 
