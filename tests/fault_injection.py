@@ -31,12 +31,10 @@ from tests.test_end_to_end import Study, session_processes
 
 TIMEOUT_S = 600
 KINDS = ("driver", "worker", "session")
-# What differs from run to run: times, and what names other runs.
-NOT_COMPARED = ("mlflow.parentRunId", record.MODULE_FOLDERS)
 
 
 def whole_record(study: Study) -> dict[tuple[str, ...], dict[str, Any]]:
-    """Everything in a study's record but times and random ids, by level, configuration and seed."""
+    """By level, configuration and seed; without times, random ids and the study's folder."""
     client = open_store(f"sqlite:///{study.runs / 'mlflow.db'}")
     entries: dict[tuple[str, ...], dict[str, Any]] = {}
     names: dict[str, str] = {}
@@ -51,13 +49,17 @@ def whole_record(study: Study) -> dict[tuple[str, ...], dict[str, Any]]:
             entries[key] = {
                 "parent": names.get(tags.get("mlflow.parentRunId", "")),
                 "status": run.info.status,
-                "tags": {k: v for k, v in tags.items() if k not in NOT_COMPARED},
+                "tags": {
+                    name: value.replace(str(study.folder.resolve()), "")
+                    for name, value in tags.items()
+                    if name != "mlflow.parentRunId"
+                },
                 "parameters": run.data.params,
                 "artifacts": {p: _digest(client.download_artifacts(run_id, p)) for p in paths},
                 "points": {
                     name: [(p.step, p.value) for p in client.get_metric_history(run_id, name)]
                     for name in run.data.metrics
-                    if name != record.SECONDS
+                    if not name.startswith(record.SECONDS)
                 },
             }
     close(client)
