@@ -76,6 +76,9 @@ def _add_run(commands: Commands) -> None:
         "--accept-edit",
         action="store_true",
         help="go on although the file no longer means what recorded trials were run for",
+    _add_data_options(run)
+    run.add_argument(
+        "--download", action="store_true", help="fetch data sets that are not in the data folder"
     )
     run.set_defaults(command=_run)
 
@@ -142,6 +145,7 @@ def _add_replay(commands: Commands) -> None:
     replay.add_argument("--study", metavar="NAME", help="if several studies have the trial")
     replay.add_argument("--figures", type=Path, metavar="DIR", help="draw its figures there")
     _add_store_options(replay)
+    _add_data_options(replay)
     replay.set_defaults(command=_replay)
 
 
@@ -189,6 +193,22 @@ def _add_store_options(parser: argparse.ArgumentParser) -> None:
         metavar="URI",
         help="MLflow store or server (default: SQLite, mlflow.db in the runs folder)",
     )
+
+
+def _add_data_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data-dir",
+        type=Path,
+        metavar="DIR",
+        help="folder of image data sets (default: the variable INTROSEARCH_DATA, or data)",
+    )
+
+
+def _use_data_folder(options: argparse.Namespace) -> None:
+    if options.data_dir is not None:
+        from introsearch.data.folder import set_data_folder
+
+        set_data_folder(options.data_dir)
 
 
 def _plan(options: argparse.Namespace) -> int:
@@ -246,6 +266,7 @@ def _run_study(options: argparse.Namespace) -> int:
     uri = options.tracking_uri or default_uri(runs_dir)
     check_uri(uri, folder_will_exist=runs_dir)
     check_resources(study.resources)
+    _prepare_data(study, options)
     prepare_environment()
 
     from introsearch.execution.lock import locked
@@ -269,6 +290,14 @@ def _run_study(options: argparse.Namespace) -> int:
             progress.say(f"Stopped: {reason}. The same command continues.")
             return EXIT_INTERRUPTED
         return _finish(result, folder, progress, store=_store_options(options))
+
+
+def _prepare_data(study: Study, options: argparse.Namespace) -> None:
+    from introsearch.execution.preparation import prepare_data
+    from introsearch.study.expand import expand
+
+    _use_data_folder(options)
+    prepare_data(expand(study), download=options.download, notify=print)
 
 
 def _store_options(options: argparse.Namespace) -> str:
@@ -342,6 +371,7 @@ def _status(options: argparse.Namespace) -> int:
 
 def _replay(options: argparse.Namespace) -> int:
     client = _open_record(options)
+    _use_data_folder(options)
     from introsearch.tracking.find import find_trial
 
     run = find_trial(client, options.trial, study=options.study)

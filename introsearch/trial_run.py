@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
 import torch
 
+from introsearch.data.folder import set_data_folder
 from introsearch.errors import TrialDiverged
 from introsearch.registry import METRICS, add_module_folders, metrics_for, resolve
 from introsearch.results.figures import draw_trial
-from introsearch.results.image_figures import draw_images
+from introsearch.results.image_figures import HISTORY, Curve, draw_history, draw_images
 from introsearch.results.record import DIVERGED, FINISHED, RUNNING, Evaluation
 from introsearch.study.order import TrialOrder
 from introsearch.training.figure_data import ImageFigure
@@ -34,6 +35,8 @@ class TrialRun:
         self.order = order
         self.keep_figure = keep_figure
         add_module_folders(order.module_folders)
+        if order.data_folder:
+            set_data_folder(order.data_folder)
         torch.set_num_threads(max(1, math.floor(order.cpus)))
         self.device = "cuda" if order.gpus and torch.cuda.is_available() else "cpu"
         self.settings = resolve_settings(order.trainer, order.settings)
@@ -60,7 +63,7 @@ class TrialRun:
             if iteration >= self.end:
                 status = FINISHED
             if status == FINISHED or iteration in self.order.figures_at:
-                self._draw()
+                self._draw(metrics)
         except TrialDiverged as error:
             iteration, status, reason = error.iteration, DIVERGED, error.message
         spent = self.evaluations[-1].seconds if self.evaluations else 0.0
@@ -71,6 +74,7 @@ class TrialRun:
             timestamp_ms=time.time_ns() // 1_000_000,
             seconds=spent + time.perf_counter() - start,
             reason=reason,
+            extractor=self.trainer.extractor,
         )
         self.evaluations.append(evaluation)
         return evaluation
@@ -94,7 +98,7 @@ class TrialRun:
             metrics[f"averaged/{averaged}"] = values[averaged]
         return metrics | {f"loss/{name}": value for name, value in losses.items()}
 
-    def _draw(self) -> None:
+    def _draw(self, metrics: Mapping[str, float]) -> None:
         if self.keep_figure is None:
             return
         iteration = self.trainer.iteration
@@ -102,6 +106,18 @@ class TrialRun:
         for name, figure in self.trainer.figures().items():
             draw = draw_images if isinstance(figure, ImageFigure) else draw_trial
             self.keep_figure(name, iteration, draw(figure, title=title))
+            if isinstance(figure, ImageFigure):
+                curves = self._history(iteration, metrics)
+                self.keep_figure("history", iteration, draw_history(curves, title=title))
+
+    def _history(self, iteration: int, metrics: Mapping[str, float]) -> dict[str, Curve]:
+        """What is followed over time, up to now."""
+        points = [*((e.iteration, e.metrics) for e in self.evaluations), (iteration, metrics)]
+        return {
+            name: ([i for i, _ in points], [values[name] for _, values in points])
+            for name in HISTORY
+            if all(name in values for _, values in points)
+        }
 
     def state_dict(self) -> dict[str, Any]:
         """All that the rest of the trial depends on, and its evaluations so far."""

@@ -8,6 +8,8 @@ from typing import ClassVar, NamedTuple, Self
 import torch
 from torch import Generator, Tensor
 
+CPU = torch.device("cpu")
+
 
 class DataContext(NamedTuple):
     """What a data set is opened with; most need none of it.

@@ -74,7 +74,8 @@ def trained_classifier(data: ImageData) -> Trained:
     device = data.train.images.device
     key = {"data": data.fingerprint, "version": VERSION, "device": device.type}
     kept = cached("classifier", key, lambda: _train(data))
-    net = Classifier(data.shape, data.num_classes)
+    with torch.random.fork_rng(devices=[]):  # its initial weights are of no use here
+        net = Classifier(data.shape, data.num_classes)
     net.load_state_dict(kept["weights"])
     return Trained(net.to(device).eval(), kept["accuracy"])
 

@@ -6,7 +6,6 @@ import hashlib
 import warnings
 from collections.abc import Callable
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -62,8 +61,7 @@ def _of_classifier(data: ImageData) -> Extractor:
 
 
 def _of_inception(data: ImageData) -> Extractor:
-    path = data_folder() / INCEPTION_FILE
-    net = _load_inception(path).to(data.train.images.device)
+    net = load_inception().to(data.train.images.device)
 
     def features(images: Tensor) -> Tensor:
         colour = images.expand(-1, 3, -1, -1)  # grey images are repeated
@@ -73,7 +71,13 @@ def _of_inception(data: ImageData) -> Extractor:
     return Extractor(f"inception {_digest(net)}", features)
 
 
-def _load_inception(path: Path) -> Any:
+def load_inception() -> Any:
+    """torch-fidelity's Inception, with the weights that lie in the data folder.
+
+    Raises:
+        ConfigError: they do not, or are something else.
+    """
+    path = data_folder() / INCEPTION_FILE
     if not path.is_file():
         raise ConfigError(
             f"there are no Inception weights at {path}",

@@ -95,6 +95,7 @@ def read_frame(
 _TAGS = (
     record.CONFIG_ID, record.SEED, record.GROUPS, record.STAGE, record.STATUS, record.REASON,
     record.ITERATION, record.DECISION, record.SETTINGS,
+    record.EXTRACTOR,
 )  # fmt: skip
 
 
@@ -111,6 +112,7 @@ def _row(run: SeedRun) -> dict[str, Any]:
         "iteration": int(tags.get(record.ITERATION, 0)),
         "end_ms": run.end_ms,
         "decision": tags.get(record.DECISION, ""),
+        "extractor": tags.get(record.EXTRACTOR, ""),
     }
     row |= {f"{PARAM}{k}": v for k, v in json.loads(tags[record.SETTINGS]).items()}
     return row | {f"{METRIC}{k}": point.value for k, point in run.metrics.items()}

@@ -33,6 +33,7 @@ CHOSEN = "introsearch.chosen_in"
 SUGGESTED = "introsearch.suggested"  # JSON: how tpe came to a configuration
 MODULE_FOLDERS = "introsearch.module_folders"  # JSON: of the study's own extensions
 ITERATION = "introsearch.iteration"
+EXTRACTOR = "introsearch.extractor"  # whose features fid_gen and its kin compare, to its weights
 
 SECONDS: Final = "seconds"  # wall time of training, recorded like a metric at every evaluation
 
@@ -52,6 +53,7 @@ class Evaluation:
             same report.
         seconds: wall time spent on the trial so far.
         reason: why it diverged.
+        extractor: whose features generated images were compared by, if any were.
     """
 
     iteration: int
@@ -60,6 +62,7 @@ class Evaluation:
     timestamp_ms: int
     seconds: float
     reason: str = ""
+    extractor: str = ""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

@@ -14,6 +14,7 @@ from mlflow.exceptions import MlflowException
 from introsearch.errors import ConfigError
 from introsearch.results import record
 from introsearch.results.comparison import compare
+from introsearch.results.extractors import extractors_of, extractors_text
 from introsearch.results.frames import read_frame
 from introsearch.results.runs import find_experiment, read_expansion, runs_of
 from introsearch.results.statistics import choose, summarise
@@ -43,7 +44,11 @@ class StudyResult:
     summary: pd.DataFrame
 
     def table(self, fmt: str) -> str:
-        """Mean and std of every metric over the report seeds, as ``md``, ``csv`` or ``tex``."""
+        """Mean and std of every metric over the report seeds, as ``md``, ``csv`` or ``tex``.
+
+        Raises:
+            ConfigError: its runs were judged by different feature extractors.
+        """
         study = self.study
         return render(
             self.summary,
@@ -55,9 +60,13 @@ class StudyResult:
         )
 
     def caption(self) -> str:
-        """What the numbers of the table are."""
+        """What the numbers of the table are.
+
+        Raises:
+            ConfigError: its runs were judged by different feature extractors.
+        """
         study = self.study
-        return caption(
+        text = caption(
             study=study.name,
             metric=study.metric.name,
             goal=study.metric.goal,
@@ -65,6 +74,7 @@ class StudyResult:
             report_seeds=study.seeds.report,
             verdicts=self.summary["verdict"],
         )
+        return text + extractors_text(extractors_of(self.frame))
 
     def chosen_table(self, fmt: str) -> str:
         """The settings of each group's chosen configuration in which configurations differ."""

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from introsearch.data.folder import data_folder
 from introsearch.registry import METRICS, is_costly
 from introsearch.study.model import Resources, Study, Trial
 
-IDENTITY = ("name", "title", "trainer", "settings", "seed", "folder")  # the trial's and its files'
+# The trial's own, and where its files lie.
+IDENTITY = ("name", "title", "trainer", "settings", "seed", "folder", "data_folder")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,7 @@ class TrialOrder:
         averaged_metric: a metric to compute with averaged weights too, for early termination.
         added_metrics: dotted paths of metrics to compute beside the registered ones.
         module_folders: where dotted paths are searched too.
+        data_folder: where data sets lie; as the environment says, unless given.
     """
 
     name: str
@@ -47,6 +50,7 @@ class TrialOrder:
     averaged_metric: str = ""
     added_metrics: tuple[str, ...] = ()
     module_folders: tuple[str, ...] = ()
+    data_folder: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -90,5 +94,6 @@ def order_in_manner(trial: Trial, manner: Mapping[str, Any], *, folder: str = ""
         settings=trial.configuration.settings,
         seed=trial.seed,
         folder=folder,
+        data_folder=str(data_folder()),
         **manner,
     )

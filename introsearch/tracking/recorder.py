@@ -207,6 +207,8 @@ class Recorder:
             record.ITERATION: str(state.iteration),
             record.RUNGS: json.dumps({metric: state.rungs}),
         }
+        if evaluations[-1].extractor:
+            tags[record.EXTRACTOR] = evaluations[-1].extractor
         self.client.log_batch(
             state.run_id,
             metrics=[

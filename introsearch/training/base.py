@@ -27,6 +27,11 @@ class Trainer:
     Settings: ClassVar[type[TrainerSettings]]
     iteration: int
 
+    @property
+    def extractor(self) -> str:
+        """Whose features its metrics compare generated images by, down to the weights; or empty."""
+        return ""
+
     def __init__(self, settings: Any, *, seed: int, device: torch.device | str = "cpu") -> None:
         """Start from nothing.
 

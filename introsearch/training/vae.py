@@ -13,6 +13,7 @@ from introsearch.data.images import ImageData
 from introsearch.errors import TrialDiverged
 from introsearch.losses.kl import kl_monte_carlo, kl_standard_normal, reparameterise
 from introsearch.losses.vae import squared_error, vae_loss
+from introsearch.metrics.generation import view_extractor
 from introsearch.metrics.view import ModelView
 from introsearch.nets.mlp import Posterior
 from introsearch.priors.base import Prior, PriorContext
@@ -160,6 +161,12 @@ class VAE(Trainer):
             log_prob=lambda z: self.prior.log_prob(z, frozen=frozen_prior),
             noise=self._noise(self.settings.num_draws, *q.mu.shape),
         )
+
+    @property
+    def extractor(self) -> str:
+        if not isinstance(self.dataset, ImageData):
+            return ""
+        return view_extractor(self._view()).name
 
     # -- looking, without touching --------------------------------------------------------------
 

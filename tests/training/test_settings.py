@@ -51,3 +51,67 @@ def test_bad_settings_name_the_key_and_what_would_be_legal(parameters, key, word
 def test_unknown_trainer():
     with pytest.raises(ConfigError, match="did you mean 'sintrovae'"):
         resolve_settings("introvae", {})
+
+
+IMAGES = {"dataset": "mnist"}
+
+
+def test_images_have_the_published_protocol():
+    mnist = resolve_settings("sintrovae", {**IMAGES, "prior": "mog"})
+    assert (mnist.channels, mnist.latent_dim, mnist.batch_size) == ((64, 128), 32, 128)
+    assert (mnist.beta_neg, mnist.components, mnist.lr_milestones) == (128.0, 100, ())
+    epoch = 60_000 // 128
+    lengths = (mnist.iterations, mnist.warmup_iterations, mnist.handover_iterations)
+    assert lengths == (220 * epoch, 20 * epoch, 5 * epoch)
+    cifar = resolve_settings("sintrovae", {"dataset": "cifar10"})
+    assert (cifar.channels, cifar.latent_dim, cifar.batch_size) == ((64, 128, 256), 128, 32)
+    assert (cifar.beta_neg, cifar.num_samples, cifar.hidden_units) == (256.0, 50_000, None)
+
+
+def test_epochs_are_iterations_of_the_images_at_hand():
+    small = resolve_settings(
+        "sintrovae",
+        {**IMAGES, "train_images": 1000, "batch_size": 30, "epochs": 4, "warmup_epochs": 2,
+         "handover_epochs": 1},
+    )  # fmt: skip
+    lengths = (small.iterations, small.warmup_iterations, small.handover_iterations)
+    assert lengths == (132, 66, 33)
+    assert resolve_settings("sintrovae", settings_to_dict(small)) == small
+
+
+def test_settings_that_do_not_apply_are_left_out():
+    """So that a new one leaves the identities of older configurations as they are."""
+    assert "channels" not in settings_to_dict(resolve_settings("vae", {}))
+    assert "hidden_units" not in settings_to_dict(resolve_settings("vae", IMAGES))
+    assert "epochs" not in settings_to_dict(resolve_settings("vae", {**IMAGES, "epochs": 3}))
+
+
+FOLDER = {"dataset": "image_folder", "image_folder": "a", "image_size": 16, "image_channels": 1}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "key", "words"),
+    [
+        ({**IMAGES, "hidden_units": 8}, "hidden_units", "is for points"),
+        ({"epochs": 3}, "epochs", "is for images"),
+        ({"channels": [8]}, "channels", "is for images"),
+        ({**IMAGES, "image_size": 28}, "image_size", "dataset: image_folder"),
+        ({**IMAGES, "epochs": 30, "iterations": 100}, "epochs", "beside iterations"),
+        ({**IMAGES, "channels": []}, "channels", "an empty list"),
+        ({**IMAGES, "channels": [8, 8, 8]}, "channels", "halved 2 times only"),
+        ({**IMAGES, "channels": [0]}, "channels", "at least 1"),
+        ({**IMAGES, "batch_size": 70_000}, "batch_size", "60,000 train images"),
+        ({**IMAGES, "train_images": 99, "batch_size": 9, "prior": "mog"}, "components", "99 train"),
+        ({**IMAGES, "train_images": 200, "num_samples": 201}, "num_samples", "at most 200"),
+        ({**IMAGES, "feature_extractor": "incepton"}, "feature_extractor", "'inception'"),
+        ({"dataset": "image_folder"}, "image_folder", "image_size: 32"),
+        ({**FOLDER, "image_channels": 2}, "image_channels", "1 (grey) or 3"),
+        ({**FOLDER, "image_size": 30}, "channels", "halved 1 times"),
+        (FOLDER, "iterations", "set train_images"),
+    ],
+)
+def test_bad_settings_of_images(parameters, key, words):
+    with pytest.raises(ConfigError) as caught:
+        resolve_settings("sintrovae", parameters)
+    assert caught.value.key == key
+    assert words in str(caught.value)

@@ -1,0 +1,45 @@
+"""What features the metrics of a table compare: said with it, and never mixed."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from introsearch.errors import ConfigError
+from introsearch.registry import METRICS
+
+_DATASET = "param.dataset"
+
+
+def extractors_of(frame: pd.DataFrame) -> dict[str, str]:
+    """The feature extractor of each data set whose runs were judged by one.
+
+    Args:
+        frame: one row per seed run (`results.frames.read_frame`).
+
+    Raises:
+        ConfigError: runs on one data set were judged by different ones.
+    """
+    if "extractor" not in frame or _DATASET not in frame:
+        return {}
+    judged = frame[frame["extractor"] != ""]
+    found: dict[str, str] = {}
+    for dataset, rows in judged.groupby(_DATASET):
+        counts = rows["extractor"].value_counts()
+        if len(counts) > 1:
+            listed = "; ".join(f"{name}: {n} runs" for name, n in counts.items())
+            raise ConfigError(
+                f"runs on {dataset} were judged by different feature extractors, and their fid_gen "
+                f"and its kin do not compare ({listed})",
+                hint="run the study under another --name, on machines that share INTROSEARCH_CACHE",
+            )
+        found[str(dataset)] = str(counts.index[0])
+    return found
+
+
+def extractors_text(extractors: dict[str, str]) -> str:
+    """A sentence for a caption, with a blank before; empty if there are none."""
+    if not extractors:
+        return ""
+    metrics = [name for name, entry in METRICS.items() if "generation" in entry.function]
+    listed = "; ".join(f"{dataset}: {name}" for dataset, name in extractors.items())
+    return f" {', '.join(metrics)} compare features of {listed}."

@@ -1,0 +1,30 @@
+import pandas as pd
+import pytest
+
+from introsearch.errors import ConfigError
+from introsearch.results.extractors import extractors_of, extractors_text
+
+
+def frame(*rows):
+    return pd.DataFrame(rows, columns=["param.dataset", "extractor"])
+
+
+def test_each_data_set_has_its_own():
+    found = extractors_of(frame(("digits", "a 1"), ("digits", "a 1"), ("mnist", "b"), ("x", "")))
+    assert found == {"digits": "a 1", "mnist": "b"}
+    text = extractors_text(found)
+    assert "fid_gen" in text
+    assert text.endswith("compare features of digits: a 1; mnist: b.")
+
+
+def test_a_mixture_is_refused():
+    with pytest.raises(ConfigError, match="runs on digits were judged by different") as caught:
+        extractors_of(frame(("digits", "a"), ("digits", "b"), ("digits", "b")))
+    assert "a: 1 runs" in caught.value.message
+    assert "b: 2 runs" in caught.value.message
+
+
+def test_studies_of_points_have_none():
+    assert extractors_of(frame(("rings", ""))) == {}
+    assert extractors_of(pd.DataFrame()) == {}
+    assert extractors_text({}) == ""
