@@ -76,6 +76,7 @@ def _add_run(commands: Commands) -> None:
         "--accept-edit",
         action="store_true",
         help="go on although the file no longer means what recorded trials were run for",
+    )
     _add_data_options(run)
     run.add_argument(
         "--download", action="store_true", help="fetch data sets that are not in the data folder"
