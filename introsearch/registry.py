@@ -82,6 +82,8 @@ METRICS: dict[str, MetricEntry] = {
     "responsibility_entropy": MetricEntry(
         "introsearch.metrics.responsibilities:responsibility_entropy", goal="maximize"
     ),
+    "active_units": MetricEntry("introsearch.metrics.active_units:active_units", goal="maximize"),
+    "active_pairs": MetricEntry("introsearch.metrics.active_units:active_pairs", goal="maximize"),
     "fid_gen": MetricEntry("introsearch.metrics.generation:fid_gen", data="images"),
     "fid_rec": MetricEntry("introsearch.metrics.generation:fid_rec", costly=True, data="images"),
     "kid_gen": MetricEntry("introsearch.metrics.generation:kid_gen", costly=True, data="images"),

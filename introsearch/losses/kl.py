@@ -22,7 +22,12 @@ def gaussian_entropy(logvar: Tensor) -> Tensor:
 
 def kl_standard_normal(mu: Tensor, logvar: Tensor) -> Tensor:
     """KL[N(mu, diag exp(logvar)) || N(0, I)] in closed form: [B, L] -> [B]."""
-    return 0.5 * (mu.square() + logvar.exp() - logvar - 1).sum(dim=-1)
+    return kl_per_dimension(mu, logvar).sum(dim=-1)
+
+
+def kl_per_dimension(mu: Tensor, logvar: Tensor) -> Tensor:
+    """What each dimension adds to `kl_standard_normal`: [B, L] -> [B, L]."""
+    return 0.5 * (mu.square() + logvar.exp() - logvar - 1)
 
 
 def kl_monte_carlo(
