@@ -152,7 +152,7 @@ def predict(
         if value is not None:
             legal = hierarchical if model == "hvae" else plain
             raise ConfigError(
-                f"model {model} has no {name}", key=name, hint=nearest_hint(name, legal)
+                f"is not a setting of model {model}", key=name, hint=nearest_hint(name, legal)
             )
     spectrum = data_spectrum(data, condition=condition)
     cells = []
