@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import torch
 
-from introsearch.registry import METRICS
+from introsearch.registry import METRICS, metrics_for
 from introsearch.study.costs import TrialCosts, to_measure
 from introsearch.study.expand import Expansion
 from introsearch.study.model import Configuration, Resources, Study, Trial
@@ -21,7 +21,6 @@ from introsearch.trial_run import TrialRun
 CHUNK = 4  # iterations timed together
 CHUNKS = 5  # of each phase; the first is not counted
 PHASE = CHUNK * CHUNKS
-COSTLY = [name for name, metric in METRICS.items() if metric.costly]
 REPEATS = 2  # of evaluations, the faster of which counts: the first prepares something
 
 
@@ -65,6 +64,8 @@ def measure_trial(study: Study, configuration: Configuration, resources: Resourc
         TrialDiverged: it does so at once.
     """
     trial = _short_trial(study, configuration, resources)
+    applicable = metrics_for(configuration.settings.get("dataset"))
+    costly = [name for name in applicable if METRICS[name].costly]
     sizes: list[int] = []
     run = TrialRun(trial, keep_figure=lambda name, iteration, png: sizes.append(len(png)))
     first = _iteration_seconds(run)
@@ -76,7 +77,7 @@ def measure_trial(study: Study, configuration: Configuration, resources: Resourc
         iteration=second,
         evaluation=max(0.0, evaluation),
         figure=max(0.0, drawn - evaluation),
-        final=_seconds(lambda: run.trainer.evaluate(COSTLY)),
+        final=_seconds(lambda: run.trainer.evaluate(costly)),
         checkpoint_bytes=_checkpoint_bytes(run),
         figure_bytes=sum(sizes) // REPEATS,
         values=len(run.evaluations[0].metrics) + 1,

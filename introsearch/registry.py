@@ -27,7 +27,7 @@ class TrainerEntry(NamedTuple):
 
 
 class DatasetEntry(NamedTuple):
-    """A data set, and what it consists of: ``points`` or ``images``."""
+    """A data set, and what it consists of: ``points``, ``images`` or ``latents``."""
 
     data: str
     kind: str = "points"
@@ -36,7 +36,7 @@ class DatasetEntry(NamedTuple):
 class MetricEntry(NamedTuple):
     """A metric function; `costly` ones are computed once, at the end of a report trial.
 
-    `data` is the kind of data set that it is for; empty is any.
+    `data` are the kinds of data sets that it is for, separated by spaces; empty is any.
     """
 
     function: str
@@ -56,6 +56,12 @@ DATASETS: dict[str, DatasetEntry] = {
     "cifar10": DatasetEntry("introsearch.data.images:CIFAR10", kind="images"),
     "svhn": DatasetEntry("introsearch.data.images:SVHN", kind="images"),
     "image_folder": DatasetEntry("introsearch.data.images:ImageFolder", kind="images"),
+    "latent_4gaussians": DatasetEntry(
+        "introsearch.data.latent_targets:FourGaussians", kind="latents"
+    ),
+    "latent_shifted": DatasetEntry(
+        "introsearch.data.latent_targets:ShiftedGaussian", kind="latents"
+    ),
 }
 
 PRIORS: dict[str, str] = {
@@ -71,6 +77,20 @@ TRAINERS: dict[str, TrainerEntry] = {
     "sintrovae": TrainerEntry(
         "introsearch.training.settings:SIntroVAESettings",
         "introsearch.training.sintrovae:SIntroVAE",
+    ),
+    "evalp": TrainerEntry(
+        "introsearch.training.latent_settings:EVaLPSettings", "introsearch.training.evalp:EVaLP"
+    ),
+    "latent_flow": TrainerEntry(
+        "introsearch.training.latent_settings:LatentFlowSettings",
+        "introsearch.training.latent_flow:LatentFlow",
+    ),
+    "ncp": TrainerEntry(
+        "introsearch.training.latent_settings:NCPSettings", "introsearch.training.ncp:NCP"
+    ),
+    "latent_gmm": TrainerEntry(
+        "introsearch.training.latent_settings:LatentGMMSettings",
+        "introsearch.training.latent_gmm:LatentGMM",
     ),
 }
 
@@ -103,6 +123,16 @@ METRICS: dict[str, MetricEntry] = {
     "prior_logvar_max": MetricEntry(
         "introsearch.metrics.image_elbo:prior_logvar_max", data="images"
     ),
+    **{
+        name: MetricEntry(f"introsearch.metrics.latents:{name}", True, goal, data)
+        for name, goal, data in (
+            ("mmd_latent", "minimize", "images latents"),
+            ("mmd_null", "minimize", "images latents"),
+            ("latent_nll", "minimize", "images latents"),
+            ("latent_kl", "minimize", "latents"),
+            ("effective_share", "maximize", "images latents"),
+        )
+    },
     "gnelbo_e7": MetricEntry("introsearch.metrics.elbo:gnelbo_e7", costly=True, data="points"),
 }
 
@@ -205,7 +235,9 @@ def is_costly(metric: str) -> bool:
 
 
 def data_kind(dataset: str) -> str:
-    """What a data set consists of: ``points`` or ``images``. Registered names import nothing.
+    """What a data set consists of: ``points``, ``images`` or ``latents``.
+
+    Registered names import nothing.
 
     Raises:
         ConfigError: as for `check_name`.
@@ -228,7 +260,7 @@ def metrics_for(dataset: str | None) -> list[str]:
         ConfigError: as for `check_name`.
     """
     kind = "points" if dataset is None else data_kind(dataset)
-    return [name for name, metric in METRICS.items() if metric.data in ("", kind)]
+    return [name for name, m in METRICS.items() if not m.data or kind in m.data.split()]
 
 
 def add_module_folders(folders: Iterable[str | Path]) -> None:

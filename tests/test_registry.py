@@ -77,7 +77,10 @@ class TestEveryPrior:
 @pytest.mark.parametrize("kind", PRIORS)
 def test_every_metric_is_finite_repeatable_and_harmless(name, kind, monkeypatch):
     monkeypatch.setattr(elbo, "NUM_GRID", 32)
-    sizes = IMAGES if METRICS[name].data == "images" else {"hidden_units": 16}
+    data = METRICS[name].data.split()
+    sizes = IMAGES if "images" in data else {"hidden_units": 16}
+    if data == ["latents"]:
+        sizes["dataset"] = "latent_4gaussians"
     settings = resolve_settings("vae", {"prior": kind, "batch_size": 32, **sizes})
     trainer = load(TRAINERS["vae"].trainer)(settings, seed=0)
     trainer.advance(3)

@@ -56,7 +56,10 @@ def draw_images(data: ImageFigure, *, title: str) -> bytes:
     )
     number = len(data.component_weights)
     shown = f"{len(data.components)} heaviest of " if len(data.components) < number else ""
-    _draw_grid(components, data.components, f"decoded means of {shown}{number} components")
+    if number:
+        _draw_grid(components, data.components, f"decoded means of {shown}{number} components")
+    else:
+        components.set_axis_off()
     _draw_latents(latents, data)
     _draw_points(aggregate, data.aggregate, data.labels)
     name(aggregate, "t-SNE of the aggregated posterior")
@@ -102,7 +105,7 @@ def _draw_grid(axes: Axes, images: Floats, title: str) -> None:
 def _draw_latents(axes: Axes, data: ImageFigure) -> None:
     """First two latent dimensions, with a ring per component whose area is its weight."""
     _draw_points(axes, data.latents, data.labels)
-    weights = data.component_weights / max(float(data.component_weights.max()), 1e-30)
+    weights = data.component_weights / max(float(data.component_weights.max(initial=0)), 1e-30)
     means = np.asarray(data.component_means, float)
     axes.scatter(
         means[:, 0],
@@ -112,7 +115,8 @@ def _draw_latents(axes: Axes, data: ImageFigure) -> None:
         edgecolors=VERMILLION,
         linewidths=0.9,
     )
-    name(axes, "posterior (dots), prior means (rings, area is weight)")
+    rings = ", prior means (rings, area is weight)" if len(means) else ""
+    name(axes, f"posterior (dots){rings}")
     axes.set_xlabel("first latent dimension", fontsize=TICK_SIZE)
     axes.set_ylabel("second", fontsize=TICK_SIZE)
     axes.tick_params(labelsize=TICK_SIZE, length=2)

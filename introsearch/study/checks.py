@@ -61,9 +61,9 @@ def check_configuration(study: Study, variant: str, settings: TrainerSettings) -
 def _check_metric(study: Study, variant: str, dataset: str | None) -> None:
     name, applicable = study.metric.name, metrics_for(dataset)
     if not is_path(name) and name not in applicable:
+        kinds = " or ".join(METRICS[name].data.split())
         raise ConfigError(
-            f"{name} is for {METRICS[name].data}, and dataset: {dataset} has none "
-            f"(variant: {variant})",
+            f"{name} is for {kinds}, and dataset: {dataset} has none (variant: {variant})",
             key="metric.name",
             hint=nearest_hint(name, applicable),
         )

@@ -57,7 +57,7 @@ def image_figure(view: ModelView, stream: Generator) -> ImageFigure:
         samples=_pictures(view.decoder(view.prior.sample(IMAGES, stream))),
         originals=_pictures(real[:IMAGES]),
         reconstructions=_pictures(view.decoder(mu)[:IMAGES]),
-        components=_pictures(view.decoder(parts.mu[heaviest])),
+        components=_pictures(view.decoder(parts.mu[heaviest]) if len(heaviest) else real[:0]),
         latents=_array(latents[:, :2]),
         labels=data.test.labels[chosen].cpu().numpy(),
         component_means=_array(parts.mu[:, :2]),

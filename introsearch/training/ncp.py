@@ -1,0 +1,44 @@
+"""The noise-contrastive prior: an energy from a classifier between posterior and prior samples."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from introsearch.losses.evalp import contrastive_loss
+from introsearch.nets.energy import EnergyNetwork
+from introsearch.priors.base import Prior
+from introsearch.priors.energy import EnergyPrior
+from introsearch.training.latent_prior import LatentPriorTrainer
+from introsearch.training.latent_settings import NCPSettings
+from introsearch.training.settings import TrainerSettings
+
+
+class NCP(LatentPriorTrainer):
+    """Learns f = log p_0 - log q, and samples exp(-f) p_0 by SIR from p_0."""
+
+    Settings: ClassVar[type[TrainerSettings]] = NCPSettings
+    settings: NCPSettings
+
+    def _make_players(self) -> dict[str, nn.Module]:
+        s = self.settings
+        self.energy = EnergyNetwork(s.latent_dim, hidden_units=s.energy_units)
+        return {"energy": self.energy}
+
+    def _make_prior(self) -> Prior:
+        return EnergyPrior(
+            self.energy,
+            base=self.base,
+            proposal=self.base,
+            temperature=1.0,
+            num_proposals=self.settings.proposals,
+        )
+
+    def _step(self) -> dict[str, Tensor]:
+        n = self.settings.batch_size
+        positive = self._posterior_batch(n)
+        negative = self.base.sample(n, self.streams["noise"])
+        loss = contrastive_loss(self.energy(positive), self.energy(negative))
+        self._update("energy", loss)
+        return {"cross_entropy": loss.detach()}
