@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Self
 
 from introsearch.errors import ConfigError
 from introsearch.registry import data_kind
@@ -55,6 +56,12 @@ class LatentPriorSettings(VAESettings):
             return None
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(VAESettings)}
         return VAESettings(**{**values, "iterations": self.stage1_iterations})
+
+    def shortened(self, iterations: int) -> Self:
+        if self.stage1_iterations is None:
+            return super().shortened(iterations)
+        stage_1 = min(self.stage1_iterations, iterations)
+        return dataclasses.replace(self, iterations=iterations, stage1_iterations=stage_1)
 
     def _refuse_stage_1(self) -> None:
         plain = VAESettings(dataset=self.dataset)
