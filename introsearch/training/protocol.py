@@ -59,7 +59,7 @@ GREY = replace(COLOUR, latent_dim=32, batch_size=128, channels=(64, 128), image_
 _OWN = {
     "mnist": replace(GREY, beta_neg=128.0),
     "fashion_mnist": GREY,
-    "digits": replace(GREY, latent_dim=16, channels=(32, 64), beta_neg=128.0),
+    "digits": replace(GREY, latent_dim=16, channels=(32, 64), beta_neg=10.0),
     "cifar10": COLOUR,
     "svhn": COLOUR,
 }

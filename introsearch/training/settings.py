@@ -227,7 +227,7 @@ class SIntroVAESettings(VAESettings):
 
     Attributes:
         beta_neg: weight of kl on generated data in the encoder's adversarial term (1 for points,
-            128 for mnist and digits, 256 for other images).
+            128 for mnist, 10 for digits, 256 for other images).
         r_entropy: weight of the responsibilities' normalised entropy on the encoder's loss.
         intro_prior: train the prior in stage 2 as well (IP).
         warmup_iterations: length of stage 1, plain VAE training (2,000 for points, 20 epochs for
