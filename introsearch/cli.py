@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from introsearch.execution.progress import Progress
     from introsearch.results.result import StudyResult
+    from introsearch.study.cluster import Cluster, SlurmCluster
     from introsearch.study.cost_summary import StudyCosts
     from introsearch.study.expand import Expansion
     from introsearch.study.model import Study
@@ -81,6 +82,9 @@ def _add_run(commands: Commands) -> None:
     run.add_argument(
         "--download", action="store_true", help="fetch data sets that are not in the data folder"
     )
+    run.add_argument(
+        "--detach", action="store_true", help="submit the Slurm job and do not follow its log"
+    )
     run.set_defaults(command=_run)
 
 
@@ -91,6 +95,7 @@ def _add_plan(commands: Commands) -> None:
         description="Count trials; start nothing and record nothing.",
     )
     _add_study_options(plan)
+    _add_store_options(plan)
     plan.add_argument(
         "--costs",
         action="store_true",
@@ -183,6 +188,9 @@ def _add_study_options(parser: argparse.ArgumentParser) -> None:
         help="replace a value of the file, e.g. iterations=500 or budget.max_hours=2; repeatable",
     )
     parser.add_argument("--name", help="run it under another name, with a record of its own")
+    parser.add_argument(
+        "--cluster", metavar="FILE", help="cluster file: where it runs (default: this machine)"
+    )
 
 
 def _add_store_options(parser: argparse.ArgumentParser) -> None:
@@ -213,15 +221,22 @@ def _use_data_folder(options: argparse.Namespace) -> None:
 
 
 def _plan(options: argparse.Namespace) -> int:
+    from introsearch.study.cluster import SlurmCluster
     from introsearch.study.expand import expand
     from introsearch.study.plan import plan_dict, plan_text
+    from introsearch.tracking.address import without_password
 
-    study = _load(options)
+    study, cluster = _load(options), _load_cluster(options)
     expansion = expand(study)
+    script = None
+    if isinstance(cluster, SlurmCluster):
+        script = without_password(_script(options, study, cluster))
     if options.json:
         plan = plan_dict(study, expansion)
         if options.costs:
             plan["costs"] = _costs(study, expansion).to_dict()
+        if script is not None:
+            plan["batch_script"] = script
         print(json.dumps(plan, indent=2))
         return EXIT_DONE
     print(plan_text(study, expansion), flush=True)
@@ -230,6 +245,8 @@ def _plan(options: argparse.Namespace) -> int:
         from introsearch.results.costs_text import costs_text
 
         print(f"\n{costs_text(costs)}")
+    if script is not None:
+        print(f"\n`run` would submit this to Slurm:\n\n{script}", end="")
     return EXIT_DONE
 
 
@@ -258,17 +275,31 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _run_study(options: argparse.Namespace) -> int:
-    study = _load(options)
+    from introsearch.study.cluster import RayCluster, SlurmCluster
 
-    from introsearch.execution.environment import check_resources, prepare_environment
+    study, cluster = _load(options), _load_cluster(options)
+    if isinstance(cluster, SlurmCluster):
+        return _submit(options, study, cluster)
+    if options.detach:
+        hint = "leave it out, or give a cluster file of type slurm with --cluster"
+        raise ConfigError("only a Slurm job runs by itself", key="--detach", hint=hint)
+
+    from introsearch.execution.environment import (
+        check_cluster,
+        check_resources,
+        prepare_environment,
+    )
     from introsearch.tracking.address import check_uri, default_uri, without_password
 
     runs_dir: Path = options.runs_dir
     uri = options.tracking_uri or default_uri(runs_dir)
     check_uri(uri, folder_will_exist=runs_dir)
-    check_resources(study.resources)
+    if isinstance(cluster, RayCluster):
+        check_cluster(cluster)
+    else:
+        check_resources(study.resources)
     _prepare_data(study, options)
-    prepare_environment()
+    prepare_environment(cluster)
 
     from introsearch.execution.lock import locked
     from introsearch.execution.progress import Progress
@@ -283,7 +314,9 @@ def _run_study(options: argparse.Namespace) -> int:
         with opening(uri):
             if not options.accept_edit:
                 refuse_edit(client, study)
-            runner = StudyRunner(study, client=client, folder=folder, progress=progress)
+            runner = StudyRunner(
+                study, client=client, folder=folder, progress=progress, cluster=cluster
+            )
         progress.say(f"Study {study.name}: files in {folder}, MLflow store {without_password(uri)}")
         try:
             result = runner.run()
@@ -299,6 +332,35 @@ def _prepare_data(study: Study, options: argparse.Namespace) -> None:
 
     _use_data_folder(options)
     prepare_data(expand(study), download=options.download, notify=print)
+
+
+def _submit(options: argparse.Namespace, study: Study, cluster: SlurmCluster) -> int:
+    """Submit the study as a job, unless there is one that runs it already, and follow it."""
+    from introsearch.execution.slurm import SlurmJob, check_slurm, submit_study
+    from introsearch.tracking.address import check_uri, default_uri
+
+    check_slurm(cluster)
+    runs_dir = cluster.in_shared_folder(options.runs_dir)
+    check_uri(options.tracking_uri or default_uri(runs_dir), folder_will_exist=runs_dir)
+    _prepare_data(study, options)  # here there may be an internet
+    job = SlurmJob(runs_dir / study.name)
+    submit_study(job, cluster, _script(options, study, cluster))
+    return EXIT_DONE if options.detach else job.follow()
+
+
+def _script(options: argparse.Namespace, study: Study, cluster: SlurmCluster) -> str:
+    """The batch script in which the same study is run by the same options."""
+    from introsearch.execution.slurm import job_script
+
+    runs_dir = cluster.in_shared_folder(options.runs_dir)
+    command = ["run", str(Path(options.file).resolve()), f"--runs-dir={runs_dir}"]
+    command += [f"--set={override}" for override in options.overrides]
+    if "data_dir" in options and options.data_dir is not None:  # `plan` has no such option
+        command.append(f"--data-dir={options.data_dir.expanduser().absolute()}")
+    command += ["--accept-edit"] if "accept_edit" in options and options.accept_edit else []
+    command += [f"--name={options.name}"] if options.name else []
+    command += [f"--tracking-uri={options.tracking_uri}"] if options.tracking_uri else []
+    return job_script(cluster, command, name=study.name, folder=runs_dir / study.name)
 
 
 def _store_options(options: argparse.Namespace) -> str:
@@ -416,6 +478,12 @@ def _load(options: argparse.Namespace) -> Study:
     from introsearch.study.loader import load_study
 
     return load_study(options.file, overrides=options.overrides, name=options.name)
+
+
+def _load_cluster(options: argparse.Namespace) -> Cluster:
+    from introsearch.study.cluster import LOCAL, load_cluster
+
+    return LOCAL if options.cluster is None else load_cluster(options.cluster)
 
 
 def _groups(study: Study) -> Sequence[str]:

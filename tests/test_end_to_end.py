@@ -50,6 +50,8 @@ pytestmark = pytest.mark.slow
 class Study:
     """A study file, its runs folder, and processes that run it, each in a session of its own."""
 
+    timeout_s = TIMEOUT_S
+
     def __init__(self, folder: Path, database: Path) -> None:
         folder.mkdir()
         self.folder = folder
@@ -74,16 +76,16 @@ class Study:
 
     def wait(self) -> int:
         assert self.process is not None
-        return self.process.wait(TIMEOUT_S)
+        return self.process.wait(self.timeout_s)
 
-    def run(self) -> None:
-        self.start()
+    def run(self, *options: str) -> None:
+        self.start(*options)
         assert self.wait() == 0, self.log.read_text()
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
         """Until something is recorded; the study must not have ended before."""
         assert self.process is not None
-        end = time.monotonic() + TIMEOUT_S
+        end = time.monotonic() + self.timeout_s
         while not condition():
             assert self.process.poll() is None, "too fast: " + self.log.read_text()
             assert time.monotonic() < end, "too slow: " + self.log.read_text()

@@ -155,6 +155,7 @@ LIGHT = {"ray", "mlflow", "torch", "torchvision", "pandas", "matplotlib"}
         ("import introsearch.training.sintrovae", {"ray", "mlflow", "torchvision"}),
         (MAIN.format(arguments=["--help"]), LIGHT),
         (MAIN.format(arguments=["plan", "good.yaml"]), LIGHT),
+        (MAIN.format(arguments=["plan", "good.yaml", "--cluster", "slurm.yaml"]), LIGHT),
         (MAIN.format(arguments=["plan", "bad.yaml"]), LIGHT),
         (MAIN.format(arguments=["run", "bad.yaml"]), LIGHT),
         (MAIN.format(arguments=["run", "missing.yaml"]), LIGHT),
@@ -171,6 +172,8 @@ def test_what_is_not_needed_is_not_imported(
 ) -> None:
     (tmp_path / "good.yaml").write_text(STUDY)
     (tmp_path / "bad.yaml").write_text(STUDY + "nonsense: 1\n")
+    (tmp_path / "slurm.yaml").write_text("type: slurm\nsbatch: {nodes: 2}\n")
+    names = {path.name for path in tmp_path.iterdir()}
     code = (
         "import sys\n"
         f"try: {statement}\n"
@@ -181,4 +184,4 @@ def test_what_is_not_needed_is_not_imported(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "[]"
-    assert {path.name for path in tmp_path.iterdir()} == {"good.yaml", "bad.yaml"}
+    assert {path.name for path in tmp_path.iterdir()} == names

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
+from pathlib import Path
 
 from introsearch.errors import ConfigError
+from introsearch.study.cluster import LocalCluster, RayCluster
 from introsearch.study.model import Resources
 
 VARIABLES = {
-    "RAY_AUTH_MODE": "token",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -40,8 +42,46 @@ def check_resources(resources: Resources) -> None:
         )
 
 
-def prepare_environment() -> None:
-    """Set what is not set yet; other users of this machine cannot reach a Ray started after."""
+def prepare_environment(cluster: LocalCluster | RayCluster) -> None:
+    """Set what is not set yet. Other users of a machine cannot reach a Ray that we start."""
     for name, value in VARIABLES.items():
         os.environ.setdefault(name, value)
-    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    if isinstance(cluster, LocalCluster):
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        return
+    if cluster.token_file is not None:
+        os.environ["RAY_AUTH_TOKEN_PATH"] = cluster.token_file
+        os.environ.pop("RAY_AUTH_TOKEN", None)  # it would come first
+        os.environ["RAY_AUTH_MODE"] = "token"
+    os.environ.setdefault("RAY_AUTH_MODE", "token" if _has_token() else "disabled")
+
+
+def _has_token() -> bool:
+    """As Ray looks for one; it warns if it is left to itself."""
+    named = any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
+    return named or (Path.home() / ".ray" / "auth_token").is_file()
+
+
+def check_cluster(cluster: RayCluster) -> None:
+    """Whether something answers there; Ray itself would try for half a minute.
+
+    Raises:
+        ConfigError: nothing does, or its token cannot be read.
+    """
+    if cluster.token_file is not None and not os.access(cluster.token_file, os.R_OK):
+        raise ConfigError(
+            f"{cluster.token_file} cannot be read",
+            key="token_file",
+            hint="name the file that holds Ray's authentication token",
+        )
+    host, _, port = cluster.address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except OSError as error:
+        raise ConfigError(
+            f"no Ray answers at {cluster.address}: {error.strerror or error}",
+            key="address",
+            hint="start one there with `ray start --head`, or leave --cluster out to use this "
+            "machine",
+        ) from error

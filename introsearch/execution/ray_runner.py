@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import ray
 from mlflow.exceptions import MlflowException
 from ray import tune
 from ray.tune.error import TuneError
@@ -18,55 +16,14 @@ from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from introsearch.errors import ConfigError
 from introsearch.execution.conductor import Conductor
 from introsearch.execution.crashes import kernel_kills
-from introsearch.execution.environment import local_cpus
 from introsearch.execution.progress import Progress
 from introsearch.execution.signals import kept_handlers
 from introsearch.results.record import Evaluation
 from introsearch.study.model import Resources, Trial
 from introsearch.study.order import order_of
-from introsearch.trainables import TrialTrainable, gpu_is_usable
-
-
-def start_ray(resources: Resources, *, notify: Callable[[str], None]) -> Resources:
-    """Start a private Ray on this machine.
-
-    Returns:
-        What a trial really gets: without a GPU that torch can use, trials train on the CPU.
-
-    Raises:
-        ConfigError: a trial wants more GPUs than there are, and would wait for ever.
-    """
-    _init_ray()
-    for name in ("ray", "ray.tune"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    have = ray.cluster_resources().get("GPU", 0.0)
-    if resources.gpus and not (have and gpu_is_usable()):
-        notify("No GPU that torch can use here: trials train on the CPU.")
-        return Resources(cpus=resources.cpus, gpus=0.0)
-    if resources.gpus > have:
-        raise ConfigError(
-            f"a trial wants {resources.gpus:g} GPUs and this machine has {have:g}",
-            key="resources.gpus",
-            hint="lower it, in the file or with --set resources.gpus=1",
-        )
-    return resources
-
-
-def _init_ray() -> None:
-    try:
-        with kept_handlers():
-            ray.init(
-                address="local",
-                num_cpus=local_cpus(),
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-            )
-    except SystemExit:  # Ray's own answer to SIGTERM
-        raise KeyboardInterrupt from None
+from introsearch.trainables import TrialTrainable
 
 
 def run_trials(

@@ -13,11 +13,13 @@ from mlflow.exceptions import MlflowException
 from introsearch.errors import TooManyFailed
 from introsearch.execution.conductor import Conductor
 from introsearch.execution.progress import Progress
-from introsearch.execution.ray_runner import run_trials, start_ray
+from introsearch.execution.ray_runner import run_trials
+from introsearch.execution.ray_start import start_ray
 from introsearch.execution.suggester import Suggester
 from introsearch.results import record
 from introsearch.results.frames import read_frame
 from introsearch.results.result import StudyResult, choose_configurations, read_result
+from introsearch.study.cluster import LOCAL, LocalCluster, RayCluster
 from introsearch.study.expand import Expansion, expand, ladder_order, report_trials, select_trials
 from introsearch.study.ladder import Ladder
 from introsearch.study.model import Resources, Study, Trial
@@ -39,15 +41,23 @@ class StudyRunner:
         client: of an open MLflow store.
         folder: for checkpoints and figures; shared by all nodes.
         progress: what the user sees.
+        cluster: where trials run.
     """
 
     def __init__(
-        self, study: Study, *, client: MlflowClient, folder: Path, progress: Progress
+        self,
+        study: Study,
+        *,
+        client: MlflowClient,
+        folder: Path,
+        progress: Progress,
+        cluster: LocalCluster | RayCluster = LOCAL,
     ) -> None:
         self.study = study
         self.client = client
         self.folder = folder
         self.progress = progress
+        self.cluster = cluster
         self.recorder = Recorder(client, study, folder=folder)
         self.expansion = self._expand()
         self.resources: Resources | None = None
@@ -129,7 +139,7 @@ class StudyRunner:
         if conductor.done:
             return
         if self.resources is None:
-            self.resources = start_ray(self.study.resources, notify=self.progress.say)
+            self.resources = start_ray(self.cluster, self.study.resources, notify=self.progress.say)
             self.recorder.resources = self.resources
         completed = run_trials(
             conductor,

@@ -7,14 +7,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from introsearch.errors import ConfigError
 from introsearch.study.sections import Section, required_fields
 from introsearch.study.yaml_loader import Document, read_document
 from introsearch.training.fields import bounded
 
-DEFAULTOPTIONS: Mapping[str, str | bool] = {
+DEFAULT_OPTIONS: Mapping[str, str | bool] = {
     "requeue": True,  # after a time limit, a dead node or a preemption the job goes on by itself
     "no-kill": True,  # a dead worker node does not end the job
     "open-mode": "append",  # one log for a job and its restarts
@@ -83,11 +83,16 @@ class SlurmCluster:
     max_requeues: int = bounded(20, low=0)
     document: Document = field(compare=False, repr=False)
 
+    def in_shared_folder(self, path: Path) -> Path:
+        """`path` as all nodes see it."""
+        return Path(self.shared_folder or "").absolute() / path
+
     def error(self, message: str, key: str, *, hint: str = "") -> ConfigError:
         """A ConfigError at one of the file's keys."""
         return self.document.error(message, key, hint=hint)
 
 
+LOCAL: Final = LocalCluster()
 Cluster: TypeAlias = LocalCluster | RayCluster | SlurmCluster
 TYPES: Mapping[str, type] = {"local": LocalCluster, "ray": RayCluster, "slurm": SlurmCluster}
 

@@ -1,0 +1,82 @@
+"""Starts Ray for a study, or connects to one that is there."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import ray
+
+from introsearch.errors import ConfigError
+from introsearch.execution.environment import local_cpus
+from introsearch.execution.signals import kept_handlers
+from introsearch.study.cluster import LocalCluster, RayCluster
+from introsearch.study.model import Resources
+from introsearch.trainables import gpu_is_usable
+
+
+def start_ray(
+    cluster: LocalCluster | RayCluster, resources: Resources, *, notify: Callable[[str], None]
+) -> Resources:
+    """Start a private Ray on this machine, or connect to the cluster's.
+
+    Returns:
+        What a trial really gets: without a GPU that torch can use, trials train on the CPU.
+
+    Raises:
+        ConfigError: a trial wants more than any machine has, and would wait for ever; or the
+            cluster's Ray lets nobody in.
+    """
+    _init_ray(cluster)
+    for name in ("ray", "ray.tune"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    if resources.gpus and not _gpus_are_usable(cluster, resources.gpus):
+        notify("No GPU that torch can use here: trials train on the CPU.")
+        resources = Resources(cpus=resources.cpus, gpus=0.0)
+    for name, wanted in (("GPU", resources.gpus), ("CPU", resources.cpus)):
+        most = _most(name)
+        if wanted > most:
+            raise ConfigError(
+                f"a trial wants {wanted:g} {name}s and no machine here has more than {most:g}",
+                key=f"resources.{name.lower()}s",
+                hint=f"lower it, in the file or with --set resources.{name.lower()}s=1",
+            )
+    return resources
+
+
+def _init_ray(cluster: LocalCluster | RayCluster) -> None:
+    local = isinstance(cluster, LocalCluster)
+    try:
+        with kept_handlers():
+            ray.init(
+                address="local" if isinstance(cluster, LocalCluster) else cluster.address,
+                num_cpus=local_cpus() if local else None,
+                include_dashboard=False if local else None,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+    except SystemExit:  # Ray's own answer to SIGTERM
+        raise KeyboardInterrupt from None
+    except (ConnectionError, RuntimeError) as error:
+        if isinstance(cluster, LocalCluster):
+            raise
+        raise ConfigError(
+            f"the Ray at {cluster.address} lets nobody in: {str(error).splitlines()[0][:200]}",
+            key="address",
+            hint="is its authentication token the one under token_file, does this machine belong "
+            "to it, and are the versions of Ray and Python the same?",
+        ) from error
+
+
+def _most(name: str) -> float:
+    """What the best machine has of a resource."""
+    return max((n["Resources"].get(name, 0.0) for n in ray.nodes() if n["Alive"]), default=0.0)
+
+
+def _gpus_are_usable(cluster: LocalCluster | RayCluster, gpus: float) -> bool:
+    """Ray counts GPUs that this build of torch cannot use; a cluster's are on other machines."""
+    most = _most("GPU")
+    if not most or isinstance(cluster, LocalCluster):
+        return bool(most) and gpu_is_usable()
+    ask = ray.remote(num_cpus=0, num_gpus=min(gpus, most))(gpu_is_usable)
+    return bool(ray.get(ask.remote()))

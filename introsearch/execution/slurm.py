@@ -1,0 +1,222 @@
+"""Submits a study as a Slurm job, and follows its log."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from introsearch.errors import ClusterError, ConfigError, nearest_hint
+from introsearch.execution import slurm_client
+from introsearch.execution.lock import check_free
+from introsearch.execution.slurm_script import render_script
+from introsearch.study.cluster import RESERVED, SlurmCluster
+
+POLL_S = 5.0  # for Slurm; the log is looked at every second
+ACTIVE = ("PENDING", "RUNNING", "CONFIGURING", "COMPLETING", "REQUEUED", "SUSPENDED", "RESIZING")
+EXIT_INTERRUPTED = 130
+
+
+def python_of(cluster: SlurmCluster) -> str:
+    """The interpreter on the nodes."""
+    if cluster.environment is None:
+        return sys.executable
+    return str(Path(cluster.environment) / "bin" / "python")
+
+
+def job_script(cluster: SlurmCluster, command: Sequence[str], *, name: str, folder: Path) -> str:
+    """The batch script of a study.
+
+    Args:
+        cluster: where it runs.
+        command: the arguments of the `introsearch` that runs it.
+        name: of the study.
+        folder: of the study.
+    """
+    where = folder.resolve() / "slurm"
+    return render_script(cluster, command, name=name, folder=where, python=python_of(cluster))
+
+
+def check_slurm(cluster: SlurmCluster) -> None:
+    """Whether this machine can submit at all.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    if shutil.which("sbatch") is None:
+        raise ConfigError(
+            "there is no sbatch on the path, so that nothing can be submitted to Slurm from here",
+            file=cluster.document.file,
+            key="type",
+            hint="log in to a node of the cluster; or use clusters/local.yaml, or leave --cluster "
+            "out, to run on this machine",
+        )
+    environment = cluster.environment
+    if environment and Path(environment).is_dir() and not Path(python_of(cluster)).exists():
+        raise cluster.error(
+            f"{environment} has no bin/python",
+            "environment",
+            hint="name the folder of a virtual or conda environment",
+        )
+    if cluster.shared_folder and not Path(cluster.shared_folder).is_dir():
+        raise cluster.error(
+            f"there is no folder {cluster.shared_folder}",
+            "shared_folder",
+            hint="name a folder that this machine and all nodes see",
+        )
+
+
+def submit_study(job: SlurmJob, cluster: SlurmCluster, script: str) -> None:
+    """Submit a study, unless a job runs it already, and say how to go on from there.
+
+    Raises:
+        ConfigError: sbatch refuses the job, or a `run` outside Slurm works on the study.
+    """
+    if job.is_active():
+        print(f"Job {job.id} runs this study already, or waits to.")
+    else:
+        check_free(job.folder.parent)
+        job.submit(cluster, script)
+        print(f"Submitted job {job.id}.")
+    print(f"  its log:   {job.log}")
+    print(f"  cancel:    scancel {job.id}")
+    print("  continue:  the same command, whenever the job has ended", flush=True)
+
+
+class SlurmJob:
+    """The job of a study.
+
+    Args:
+        folder: of the study; the job's files are in `slurm` below it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve() / "slurm"
+
+    @property
+    def id(self) -> str:
+        """Of the study's last job; empty if there has been none."""
+        path = self.folder / "job"
+        return path.read_text().strip() if path.exists() else ""
+
+    @property
+    def log(self) -> Path:
+        """Where the job writes."""
+        return self.folder / f"{self.id}.log"
+
+    def is_active(self) -> bool:
+        """Whether the job waits or runs."""
+        fields = slurm_client.job_fields(self.id) if self.id else None
+        return fields is not None and fields.get("JobState", "RUNNING") in ACTIVE
+
+    def submit(self, cluster: SlurmCluster, script: str) -> None:
+        """Submit the script.
+
+        Raises:
+            ConfigError: sbatch refuses it; with the key of the cluster file.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / "batch.sh"
+        path.touch(mode=0o600)
+        path.write_text(script)
+        try:
+            job = slurm_client.submit(path)
+        except ClusterError as error:
+            raise _refusal(cluster, error.message) from error
+        (self.folder / "job").write_text(job)
+
+    def follow(self) -> int:
+        """Print the log until the job has ended, under whatever id; its exit code.
+
+        Raises:
+            ClusterError: nobody knows how the job ended.
+        """
+        try:
+            return self._follow()
+        except KeyboardInterrupt:
+            print(f"\nJob {self.id} goes on; the same command follows it again.")
+            return EXIT_INTERRUPTED
+
+    def _follow(self) -> int:
+        shown, state, next_poll = 0, "", 0.0
+        job = self.id
+        while True:
+            ended = None
+            if time.monotonic() >= next_poll:
+                next_poll = time.monotonic() + POLL_S
+                fields = slurm_client.job_fields(job)
+                state = _tell_state(job, fields, state)
+                ended = fields is None or fields.get("JobState", "RUNNING") not in ACTIVE
+            shown = self._show(job, shown)
+            if ended and self.id != job:
+                job, shown = self.id, 0
+            elif ended:
+                return self._exit_code(job, fields, shown)
+            time.sleep(1.0)
+
+    def _show(self, job: str, shown: int) -> int:
+        """Print what is new in the log; how many bytes have been printed."""
+        try:
+            with (self.folder / f"{job}.log").open("rb") as file:
+                file.seek(shown)
+                new = file.read()
+        except OSError:
+            return shown
+        if new:
+            sys.stdout.write(new.decode("utf-8", "replace"))
+            sys.stdout.flush()
+        return shown + len(new)
+
+    def _exit_code(self, job: str, fields: dict[str, str] | None, shown: int) -> int:
+        if fields is None:
+            raise ClusterError(
+                f"Slurm does not know job {job} any more",
+                hint="`introsearch status` says where the study stands; the same command continues",
+            )
+        state, code = fields["JobState"], int(fields.get("ExitCode", "0:0").partition(":")[0])
+        if not shown and state not in ("COMPLETED", "CANCELLED"):
+            raise ClusterError(
+                f"job {job} ended ({state}) without a word: {fields.get('BatchHost', 'its node')} "
+                f"probably does not see {self.folder}",
+                hint="name a folder that all nodes see under shared_folder: in the cluster file",
+            )
+        if state in ("COMPLETED", "FAILED") and (state == "COMPLETED" or code):
+            return code
+        print(f"Job {job} ended: {state}. The same command continues.")
+        return EXIT_INTERRUPTED
+
+
+def _tell_state(job: str, fields: dict[str, str] | None, before: str) -> str:
+    """Say why a job waits, whenever that changes."""
+    if not fields:
+        return before
+    state = fields.get("JobState", "")
+    if state == "PENDING":
+        state = f"waits ({fields.get('Reason', 'None')})"
+        if state != before:
+            print(f"Job {job} {state}.", flush=True)
+    return state
+
+
+def _refusal(cluster: SlurmCluster, message: str) -> ConfigError:
+    """sbatch's words at the key that they are about."""
+    unknown = re.search(r"unrecognized option '--([a-z0-9-]+)", message)
+    if unknown:
+        legal = [name for name in slurm_client.option_names() if name not in RESERVED]
+        close = nearest_hint(unknown[1], legal).partition("? ")
+        hint = f"{close[0]}? " if close[1] else ""
+        return cluster.error(
+            "sbatch has no such option",
+            f"sbatch.{unknown[1]}",
+            hint=f"{hint}`sbatch --help` lists all",
+        )
+    words = re.sub(r"sbatch: (error: )?", "", message)
+    about = [key for key in cluster.sbatch if re.search(rf"\b{re.escape(key)}\b", words, re.I)]
+    key = f"sbatch.{about[0]}" if about else "sbatch"
+    hint = "`sbatch` refused the job; nothing was submitted"
+    if about == ["partition"] and (names := slurm_client.partitions()):
+        hint = nearest_hint(cluster.sbatch["partition"], names)
+    return cluster.error(words, key, hint=hint)

@@ -1,0 +1,73 @@
+"""A real Slurm with two nodes on this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).with_name("fake_slurm.sh")
+PROGRAMS = ("sbatch", "slurmctld", "slurmd", "munged")
+
+
+class FakeSlurm:
+    """Its configuration and daemons are in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_ports(3)
+
+    def control(self, *words: str) -> None:
+        environment = {**os.environ, "SLURM_PORT": str(self.port)}
+        log = self.folder / "control.log"
+        with log.open("ab") as file:  # daemons would keep a pipe open
+            command = [str(SCRIPT), words[0], str(self.folder), *words[1:]]
+            done = subprocess.run(command, env=environment, stdout=file, stderr=file)
+        assert done.returncode == 0, log.read_text()
+
+    def pid(self, daemon: str) -> int:
+        return int((self.folder / "run" / f"{daemon}.pid").read_text())
+
+
+def free_ports(count: int) -> int:
+    """The first of that many ports in a row that nobody uses."""
+    for first in range(16_000, 20_000, count):
+        sockets = [socket.socket() for _ in range(count)]
+        try:
+            for i, probe in enumerate(sockets):
+                probe.bind(("", first + i))
+        except OSError:
+            continue
+        finally:
+            for probe in sockets:
+                probe.close()
+        return first
+    raise AssertionError("no ports")
+
+
+@pytest.fixture(scope="session")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeSlurm]:
+    paths = f"{os.environ['PATH']}:/usr/sbin:/sbin"
+    missing = [name for name in PROGRAMS if shutil.which(name, path=paths) is None]
+    if missing:
+        pytest.skip(f"Slurm is not installed ({', '.join(missing)}): apt install slurm-wlm munge")
+    if os.geteuid() != 0:
+        pytest.skip("a Slurm of one's own needs root")
+    fake = FakeSlurm(tmp_path_factory.mktemp("slurm"))
+    before = {name: os.environ.get(name) for name in ("PATH", "SLURM_CONF")}
+    os.environ.update(PATH=paths, SLURM_CONF=str(fake.folder / "etc" / "slurm.conf"))
+    try:
+        fake.control("up")
+        yield fake
+    finally:
+        fake.control("down")
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
