@@ -25,7 +25,7 @@ COLUMNS = (
 METRIC, PARAM, VERSION = "metric.", "param.", "version."
 _TIDY_FIRST = (
     "study", "group", "variant", "config_id", "seed", "stage", "status", "metric", "value",
-    "iteration", "seconds", "reason", "decision", "run_id",
+    "extractor", "iteration", "seconds", "reason", "decision", "run_id",
 )  # fmt: skip
 
 
@@ -41,9 +41,10 @@ def tidy_frame(client: MlflowClient, name: str) -> pd.DataFrame:
 
     Returns:
         Columns study, group, variant, config_id, seed, stage (``select`` or ``report``), status
-        (see `results.record`), metric, value (the last one), iteration, seconds (of training),
-        reason, decision, run_id (of MLflow), ``param.*`` (every setting) and ``version.*`` (of
-        packages, Python and the git commit). Losses are metrics named ``loss/<term>``.
+        (see `results.record`), metric, value (the last one), extractor (whose features
+        fid_gen and its kin compare; empty without one), iteration, seconds (of training), reason,
+        decision, run_id (of MLflow), ``param.*`` (every setting) and ``version.*`` (of packages,
+        Python and the git commit). Losses are metrics named ``loss/<term>``.
 
     Raises:
         ConfigError: the store has no such study.

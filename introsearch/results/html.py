@@ -13,7 +13,6 @@ import pandas as pd
 from introsearch.results import record
 from introsearch.results.comparison import BEST
 from introsearch.results.report import StudyFigure, StudyReport
-from introsearch.results.style import image
 from introsearch.results.tables import arrow, format_number, used_marks
 from introsearch.study.model import trial_name
 
@@ -180,7 +179,7 @@ def _replay(page: _Page, trial: str) -> str:
 
 
 def _figure(figure: StudyFigure) -> str:
-    data = base64.b64encode(image(figure.figure)).decode()
+    data = base64.b64encode(figure.png).decode()
     picture = f'<img alt="{_text(figure.name)}" src="data:image/png;base64,{data}">'
     return f"<figure>{picture}<figcaption>{_text(figure.caption)}</figcaption></figure>"
 

@@ -81,19 +81,21 @@ def published_table(
     _check_metrics(result, metrics)
     table = load_published(published)
     settings = settings_of_groups(result)
+    marks = used_marks(result.summary["verdict"])
     rows = {(row.group, row.metric): row for row in result.summary.itertuples()}
     body = []
     for group in result.expansion.groups:
         lines = []
         for metric in metrics:
             row = rows[group, metric]
-            ours = Cell(format_number(row.mean, std=row.std, n=row.n), math.isfinite(row.mean))
+            ours = _cell(row, marks)
             theirs = published_value(table, settings[group], metric, source=source)
             shown, distance = Cell("-"), math.nan
             if theirs is not None:
                 shown = Cell(theirs.text, True)
                 distance = difference_in_errors(row.mean, row.std, row.n, theirs)
-            far = Cell("-" if math.isnan(distance) else f"{distance:+.1f}")
+            known = not math.isnan(distance)
+            far = Cell(f"{distance:+.1f}" if known else "-", is_number=known)
             lines.append([Cell(group), Cell(metric), ours, Cell(str(row.n)), shown, far])
         body.append(lines)
     header = ["group", "metric", "ours", "n", "published", "difference / standard error"]

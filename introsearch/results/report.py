@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 from matplotlib.figure import Figure
 from mlflow import MlflowClient
@@ -16,6 +17,7 @@ from introsearch.results.runs import find_experiment, read_histories
 from introsearch.results.search import Histories, first_comparison, searched_frame
 from introsearch.results.search_figures import draw_best_so_far, draw_marginals, draw_parallel
 from introsearch.results.statistics import one_run_per_seed
+from introsearch.results.style import image
 
 MAX_PARAMETERS = 8  # axes that fit beside each other
 
@@ -33,6 +35,16 @@ class StudyFigure:
     name: str
     caption: str
     figure: Figure
+
+    @cached_property
+    def png(self) -> bytes:
+        """The drawing as a PNG image."""
+        return image(self.figure)
+
+    @cached_property
+    def pdf(self) -> bytes:
+        """The drawing as a PDF file."""
+        return image(self.figure, "pdf")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,6 @@ from pathlib import Path
 from introsearch.errors import ConfigError
 from introsearch.results.html import render_html
 from introsearch.results.report import StudyReport
-from introsearch.results.style import image
 from introsearch.results.tables import FORMATS
 from introsearch.trial_files import write_atomically
 
@@ -35,8 +34,7 @@ def write_report(
         files[f"table.{fmt}"] = report.result.table(fmt).encode()
         files[f"chosen.{fmt}"] = report.result.chosen_table(fmt).encode()
     for figure in report.figures:
-        files[f"{figure.name}.png"] = image(figure.figure)
-        files[f"{figure.name}.pdf"] = image(figure.figure, "pdf")
+        files |= {f"{figure.name}.png": figure.png, f"{figure.name}.pdf": figure.pdf}
     try:
         for name, data in files.items():
             write_atomically(folder / name, data)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
@@ -30,6 +31,7 @@ from introsearch.results.style import (
 
 Floats = NDArray[np.float64]
 
+VIRIDIS = colormaps["viridis"]
 MAX_VALUES = 8  # of a parameter, to be treated as a few choices
 MAX_BINS = 6
 
@@ -74,15 +76,15 @@ def _parallel_panel(
     scales = [_scale_of(list(rows[column]), few=column != "score") for column in columns]
     x = np.arange(len(columns))
     rank = (sign * rows["score"]).rank(pct=True)
-    for i in np.argsort(-rank.fillna(2.0).to_numpy(), kind="stable"):
-        y = np.array([scale.places[i] for scale in scales])
-        done = not math.isnan(rank[i])
-        colour = colormaps["viridis"](0.95 * rank[i]) if done else GREY
-        axes.plot(x, y, color=colour, lw=0.9 if done else 0.4, alpha=0.8 if done else 0.5)
+    y = np.column_stack([scale.places for scale in scales])
+    order = np.argsort(-rank.fillna(2.0).to_numpy(), kind="stable")  # the better, the later
+    ended = rank.isna().to_numpy()[order]
+    for some, look in ((ended, {"lw": 0.4, "alpha": 0.5}), (~ended, {"lw": 0.9, "alpha": 0.8})):
+        lines = [np.column_stack([x, y[i]])[np.isfinite(y[i])] for i in order[some]]
+        colours = [GREY if math.isnan(rank[i]) else VIRIDIS(0.95 * rank[i]) for i in order[some]]
+        axes.add_collection(LineCollection(lines, colors=colours, rasterized=True, **look))
     if rank.notna().any():
-        best = int(rank.idxmin())
-        y = np.array([scale.places[best] for scale in scales])
-        axes.plot(x, y, color=VERMILLION, lw=1.6, marker="o", ms=3)
+        axes.plot(x, y[int(rank.idxmin())], color=VERMILLION, lw=1.6, marker="o", ms=3)
     for place, scale in enumerate(scales):
         axes.axvline(place, color=BLACK, lw=0.5, zorder=0)
         for tick, label in zip(scale.ticks, scale.labels, strict=True):

@@ -60,4 +60,5 @@ def image(figure: Figure, fmt: Literal["png", "pdf"] = "png") -> bytes:
     stream = io.BytesIO()
     metadata = {"CreationDate": None} if fmt == "pdf" else None
     figure.savefig(stream, format=fmt, metadata=metadata)
+    figure.set_layout_engine("none")  # it is laid out now, and that takes most of the time
     return stream.getvalue()

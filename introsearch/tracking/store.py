@@ -50,7 +50,7 @@ def open_store(uri: str) -> MlflowClient:
         raise ConfigError(
             f"the MLflow store {without_password(uri)} does not answer: {reason}",
             key="--tracking-uri",
-            hint="start the server, or leave --tracking-uri out to use a local SQLite file",
+            hint=_hint(reason),
         ) from error
     return client
 
@@ -98,6 +98,17 @@ def _access_error(uri: str, error: MlflowException) -> ConfigError:
     return ConfigError(
         f"the MLflow server {without_password(uri)} {message}", key="--tracking-uri", hint=hint
     )
+
+
+def _hint(reason: str) -> str:
+    if "database schema" in reason:
+        return (
+            "another version of MLflow wrote it: use that version, or make a copy of the store and "
+            "bring it up to date with `mlflow db upgrade URI`"
+        )
+    if "database is locked" in reason:
+        return "another program holds it: try again, or end that program"
+    return "start the server, or leave --tracking-uri out to use a local SQLite file"
 
 
 @contextmanager

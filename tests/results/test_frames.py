@@ -202,6 +202,7 @@ def test_a_tidy_frame_has_a_row_per_group_run_and_metric(
     assert list(reported["seconds"]) == [100.0] * 3
     assert reported["version.python"].notna().all()
     assert set(reported["variant"]) == {"ip"}
+    assert set(reported["extractor"]) == {""}
 
 
 def test_a_tidy_frame_keeps_runs_that_measured_nothing(
