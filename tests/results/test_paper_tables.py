@@ -7,7 +7,6 @@ import io
 import math
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -28,7 +27,6 @@ from introsearch.study.expand import expand, report_trials, select_trials
 from introsearch.study.loader import load_study
 from introsearch.tracking.recorder import Recorder
 
-ANALYSIS = Path(__file__).parents[2] / "analysis"
 TABLES = ("prior_learning_table1", "prior_learning_table4", "prior_learning_table5")
 STUDY = """\
 name: 2d-grid
@@ -186,24 +184,3 @@ def test_latex_compiles(result: StudyResult, tmp_path: Path) -> None:
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
     answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stdout[-1500:]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["table1", "table3", "table4", "figure3"])
-def test_scripts_run_and_refuse(result: StudyResult, tmp_path: Path, name: str) -> None:
-    def script(*options: str) -> subprocess.CompletedProcess[str]:
-        path = ANALYSIS / f"prior_learning_{name}.py"
-        command = [sys.executable, str(path), "--runs-dir", str(tmp_path), *options]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-
-    unknown = script("--study", "2d-gird")
-    assert (unknown.returncode, unknown.stderr.splitlines()[0]) == (
-        2, "error: the store has no study '2d-gird'",
-    )  # fmt: skip
-    if name == "figure3":  # the record is made by hand, without a checkpoint
-        assert "there is no checkpoint" in script("--study", "2d-grid").stderr
-        return
-    for options in ((), ("--published", "--format", "tex")):
-        done = script("--study", "2d-grid", *options)
-        assert done.returncode == 0, done.stderr
-        assert "rings" in done.stdout
