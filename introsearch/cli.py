@@ -383,6 +383,7 @@ def _finish(result: StudyResult, folder: Path, progress: Progress, *, store: str
     text = f"\nChosen configurations\n\n{result.chosen_table('md')}\n\n{result.table('md')}\n"
     progress.say(text)
     progress.say(f"Tables and figures: {folder}")
+    progress.say(f"Figures of the search, as a page: introsearch report {result.study.name}{store}")
     progress.say(f"Every run, in the browser: introsearch ui {result.study.name}{store}")
     statuses = result.frame["status"]
     without = [group for group, identity in result.chosen.items() if identity is None]

@@ -220,10 +220,10 @@ class StudyRunner:
             if identity is not None:
                 chosen_in.setdefault(identity, []).append(group)
         for configuration in self.expansion.configurations:
-            if configuration.id in statistics:
+            if configuration.id in self.recorder.configuration_runs:  # closed, whatever it holds
                 self.recorder.summarise(
                     configuration,
-                    statistics[configuration.id],
+                    statistics.get(configuration.id, {}),
                     chosen_in=chosen_in.get(configuration.id, []),
                 )
         for fmt in ("md", "csv", "tex"):

@@ -129,3 +129,21 @@ def test_the_best_stopped_configuration_goes_on_if_nobody_finished(runner: Study
     for trial in trials[0.1]:
         conclude(runner, trial, record.FINISHED)
     assert runner._best_stopped(everything) == []
+
+
+def test_runs_of_configurations_that_nobody_finished_are_closed_too(
+    client: MlflowClient, runner: StudyRunner
+) -> None:
+    best, *others = selected(runner).values()
+    for trial in best:
+        conclude(runner, trial, record.FINISHED)
+    for trials in others:
+        for trial in trials:
+            conclude(runner, trial, record.STOPPED)
+    winner = best[0].configuration.id
+    for trial in report_trials(runner.study, runner.expansion, {"sg": winner}):
+        conclude(runner, trial, record.FINISHED)
+    runner.run()
+    runs = list(runs_of(client, runner.recorder.experiment_id, level="configuration"))
+    assert len(runs) == 3
+    assert {run.info.status for run in runs} == {"FINISHED"}
