@@ -22,6 +22,7 @@ import torch
 
 from introsearch.execution.environment import prepare_environment
 from introsearch.execution.progress import Progress
+from introsearch.study.cluster import LOCAL
 from introsearch.training.base import Trainer
 from introsearch.training.settings import TrainerSettings
 
@@ -100,7 +101,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=500)
     parser.add_argument("--profile", type=Path, help="where to write cProfile's statistics")
     options = parser.parse_args()
-    prepare_environment()
+    prepare_environment(LOCAL)
     with tempfile.TemporaryDirectory() as folder:
         measure(Path(folder), trials=options.trials, profile=options.profile)
 
