@@ -21,6 +21,7 @@ from introsearch.priors.base import MixturePrior, Prior
 from introsearch.priors.mixture import MixtureOfGaussians
 from introsearch.priors.vamp import VampPrior
 from introsearch.training.settings import SIntroVAESettings, TrainerSettings
+from introsearch.training.spans import span
 from introsearch.training.vae import VAE
 from introsearch.training.weight_average import WeightAverage
 
@@ -82,7 +83,8 @@ class SIntroVAE(VAE):
         if self.iteration < self.settings.warmup_iterations:
             return self._vae_step()
         terms = self._introspective_step()
-        self.average.update(self._players())
+        with span("averages"):
+            self.average.update(self._players())
         return terms
 
     def _players(self) -> dict[str, nn.Module]:
@@ -114,12 +116,15 @@ class SIntroVAE(VAE):
         change in between. Each backward pass is confined to its own player's parameters.
         """
         x = self._next_batch()
-        q = self.encoder(x)
-        recon = self.decoder(self._draw(q))
-        fake = self.decoder(self.prior.sample(len(x), self.streams["noise"]))
-        rec = squared_error(x, recon)
-        encoder = self._encoder_step(q, rec, fake, recon)
-        generator = self._generator_step(q, rec, fake, recon)
+        with span("shared passes"):
+            q = self.encoder(x)
+            recon = self.decoder(self._draw(q))
+            fake = self.decoder(self.prior.sample(len(x), self.streams["noise"]))
+            rec = squared_error(x, recon)
+        with span("encoder step"):
+            encoder = self._encoder_step(q, rec, fake, recon)
+        with span("decoder+prior step"):
+            generator = self._generator_step(q, rec, fake, recon)
         return {name: value.detach() for name, value in (encoder | generator).items()}
 
     def _encoder_step(
@@ -186,7 +191,8 @@ class SIntroVAE(VAE):
         parameters = [p for group in optimiser.param_groups for p in group["params"]]
         optimiser.zero_grad()
         loss.backward(inputs=[p for p in parameters if p.requires_grad], retain_graph=retain_graph)
-        optimiser.step()
+        with span("optimiser"):
+            optimiser.step()
 
     @property
     def _scale(self) -> float:

@@ -25,6 +25,7 @@ from introsearch.training.model_figures import image_figure, points_figure
 from introsearch.training.networks import make_networks
 from introsearch.training.random_streams import make_stream, stream_seed
 from introsearch.training.settings import TrainerSettings, VAESettings
+from introsearch.training.spans import span
 
 
 class VAE(Trainer):
@@ -128,22 +129,25 @@ class VAE(Trainer):
 
     def _vae_step(self) -> dict[str, Tensor]:
         x = self._next_batch()
-        q = self.encoder(x)
-        rec = squared_error(x, self.decoder(self._draw(q)))
-        loss = vae_loss(
-            rec, self._kl(q), beta_rec=self.settings.beta_rec, beta_kl=self.settings.beta_kl
-        )
-        for optimiser in self.optimisers.values():
-            optimiser.zero_grad()
-        loss.total.backward()
-        for optimiser in self.optimisers.values():
-            optimiser.step()
+        with span("all players"):
+            q = self.encoder(x)
+            rec = squared_error(x, self.decoder(self._draw(q)))
+            loss = vae_loss(
+                rec, self._kl(q), beta_rec=self.settings.beta_rec, beta_kl=self.settings.beta_kl
+            )
+            for optimiser in self.optimisers.values():
+                optimiser.zero_grad()
+            loss.total.backward()
+        with span("optimiser"):
+            for optimiser in self.optimisers.values():
+                optimiser.step()
         return {"loss": loss.total.detach(), "rec": loss.rec.detach(), "kl": loss.kl.detach()}
 
     def _next_batch(self) -> Tensor:
-        if self.dataset.kind == "images":
-            return self._batches.at(self.iteration, seed=self.seed)
-        return self.dataset.sample(self.settings.batch_size, self.streams["data"])
+        with span("data"):
+            if self.dataset.kind == "images":
+                return self._batches.at(self.iteration, seed=self.seed)
+            return self.dataset.sample(self.settings.batch_size, self.streams["data"])
 
     def _noise(self, *shape: int) -> Tensor:
         return torch.randn(*shape, generator=self.streams["noise"], device=self.device)
