@@ -1,4 +1,4 @@
-"""The command line: `introsearch run | plan | report | status | replay | ui | collapse`."""
+"""The command line: `introsearch run | plan | report | status | replay | ui | bench | collapse`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from introsearch import __version__
+from introsearch.bench.command import add_bench
 from introsearch.collapse_command import add_collapse
 from introsearch.errors import ConfigError, IntrosearchError
 
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
 
     for add in (_add_run, _add_plan, _add_report, _add_status, _add_replay, _add_ui, _add_schema):
         add(commands)
+    add_bench(commands)
     add_collapse(commands)
     return parser
 

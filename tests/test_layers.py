@@ -20,7 +20,7 @@ LAYERS = (
     ("metrics", "training"),
     ("results", "study"),
     ("trial_run",),
-    ("calibration", "tracking", "trainables"),
+    ("bench", "calibration", "tracking", "trainables"),
     ("execution",),
     ("collapse_command",),
     ("cli",),
@@ -38,6 +38,7 @@ CONFINED = {
     "ray": {"trainables", "execution"},
     "mlflow": {"tracking", "results", "execution"},
     "torch": {
+        "bench",
         "collapse_command",
         "compat",
         "data",
@@ -164,6 +165,7 @@ LIGHT = {"ray", "mlflow", "torch", "torchvision", "pandas", "matplotlib"}
         (MAIN.format(arguments=["status", "light"]), LIGHT),
         (MAIN.format(arguments=["replay", "0123456789ab-s0"]), LIGHT),
         (MAIN.format(arguments=["ui"]), LIGHT),
+        (MAIN.format(arguments=["bench", "bad.yaml"]), LIGHT),
         (MAIN.format(arguments=["collapse", "predict", "--data", "missing.npy"]), LIGHT),
     ],
 )

@@ -42,7 +42,13 @@ def negative_elbo(view: ModelView, x: Tensor, *, noise: Tensor) -> Tensor:
     Returns:
         [N] nats.
     """
-    return torch.cat([_negative_elbo_block(view, block, noise) for block in x.split(BLOCK)])
+    # Written in place: hundreds of small results kept between the blocks' large temporaries would
+    # scatter these over the heap, and a trial's memory with them, by a GiB.
+    result = x.new_empty(len(x))
+    for start in range(0, len(x), BLOCK):
+        block = slice(start, start + BLOCK)
+        result[block] = _negative_elbo_block(view, x[block], noise)
+    return result
 
 
 def _negative_elbo_block(view: ModelView, x: Tensor, noise: Tensor) -> Tensor:

@@ -4,7 +4,9 @@ import copy
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
+from introsearch.bench.reference import introspective_step, reference_step
 from introsearch.errors import TrialDiverged
 from introsearch.priors.mixture import MixtureOfGaussians
 from introsearch.priors.vamp import VampPrior
@@ -13,7 +15,6 @@ from introsearch.training import model_figures
 from introsearch.training.figure_data import ImageFigure
 from introsearch.training.latent_prior import LatentPriorTrainer
 from introsearch.training.settings import resolve_settings
-from tests.training.reference import introspective_step
 
 SMALL = {
     "dataset": "rings",
@@ -161,7 +162,9 @@ def test_a_restored_run_is_the_uninterrupted_one_bit_for_bit(column, at):
     assert same(weights(straight), weights(second))
 
 
-@pytest.mark.parametrize("column", ["mog", "mog_lc", "ip", "ip_lc", "images-ip_lc-r"])
+@pytest.mark.parametrize(
+    "column", ["sg", "sg-mc", "mog", "mog_lc", "ip", "ip_lc", "images-ip_lc-r"]
+)
 def test_one_step_equals_the_plain_reference(column):
     """No shared pass, confined backward or fast log-density changes a step's outcome."""
     changes = {"r_entropy": 0.0} if column.endswith("-r") else {}
@@ -173,6 +176,36 @@ def test_one_step_equals_the_plain_reference(column):
     for a, b in zip(weights(fast), weights(plain), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=2e-6)
     assert torch.equal(fast.streams["noise"].get_state(), plain.streams["noise"].get_state())
+
+
+@pytest.mark.parametrize("column", ["vae", "vae-vamp", "vae-mog", "sg", "ip_lc"])
+def test_one_step_of_a_vae_equals_the_plain_reference(column):
+    """Stage 1 of the introspective trainer too."""
+    fast, plain = make(column), make(column)
+    fast.advance(3)
+    plain.load_state_dict(copy.deepcopy(fast.state_dict()))
+    step = reference_step(plain)
+    fast.advance(1)
+    step(plain)
+    for a, b in zip(weights(fast), weights(plain), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=2e-6)
+
+
+def test_no_pass_is_wasted():
+    """Matrix products of an iteration with the Gaussian prior: 13 encoder and 11 decoder passes.
+
+    Forward, to weights or to inputs, a pass costs the same; into data, no gradient is needed.
+    """
+    trainer = make("sg")
+    trainer.advance(22)
+    with FlopCounterMode(display=False) as counter:
+        trainer.advance(1)
+    encoder, decoder = (
+        [m.weight.numel() for m in net.modules() if isinstance(m, torch.nn.Linear)]
+        for net in (trainer.encoder, trainer.decoder)
+    )
+    products = 13 * sum(encoder) - 3 * encoder[0] + 11 * sum(decoder) - 2 * decoder[0]
+    assert counter.get_total_flops() == 2 * SMALL["batch_size"] * products
 
 
 def test_reference_comparison_would_notice_a_wrong_weight():

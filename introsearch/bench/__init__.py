@@ -1,0 +1,1 @@
+"""Measures how fast trainers are on this machine."""

@@ -1,0 +1,138 @@
+"""Times one configuration in this process."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from introsearch.bench.measurement import Measurement
+from introsearch.bench.reference import reference_step
+from introsearch.errors import IntrosearchError
+from introsearch.registry import METRICS, metrics_for
+from introsearch.study.order import TrialOrder
+from introsearch.training.base import Trainer
+from introsearch.training.settings import resolve_settings, settings_to_dict
+from introsearch.training.spans import SpanClock
+from introsearch.trial_run import TrialRun
+
+WARM_UP = 20  # iterations; those of a longer warm-up are not what a trial's time goes to
+ROUNDS = 10  # the fastest counts, which other users of the machine disturb least
+PRODUCT_SIZES = {"cpu": (256, 512, 1024, 2048), "cuda": (4096, 8192)}
+
+
+def measure_or_reason(order: TrialOrder) -> Measurement | str:
+    """What `measure` returns, or why it cannot."""
+    try:
+        return measure(order)
+    except IntrosearchError as error:
+        return str(error)
+
+
+def measure(order: TrialOrder) -> Measurement:
+    """Train past the warm-up, and time what follows.
+
+    Memory is the process's own: call it in a fresh one, as `bench.run` does.
+
+    Raises:
+        ConfigError: the trainer cannot be made.
+        TrialDiverged: it does so at once.
+    """
+    settings = resolve_settings(order.trainer, order.settings)
+    short = settings_to_dict(settings.shortened(2 * WARM_UP))
+    trainer: Trainer = TrialRun(replace(order, settings=short)).trainer
+    device: torch.device = getattr(trainer, "device", torch.device("cpu"))
+    trainer.advance(WARM_UP + 2)
+    with FlopCounterMode(display=False) as counter:
+        trainer.advance(1)
+    names = metrics_for(order.settings.get("dataset"))
+    often = [*(n for n in names if not METRICS[n].costly), *order.added_metrics]
+    evaluation = min(_seconds(lambda: trainer.evaluate(often)) for _ in range(2))
+    final = _seconds(lambda: trainer.evaluate([n for n in names if METRICS[n].costly]))
+    iteration, split = _split(trainer, device)
+    peak = _peak_bytes(device)
+    faster, plain, rate = _compare(trainer, device)
+    iteration = min(iteration, faster)
+    training = settings.iterations * iteration
+    evaluating = settings.iterations // order.evaluate_every * evaluation + final
+    return Measurement(
+        iteration=iteration,
+        split=split,
+        plain=plain,
+        flops=counter.get_total_flops(),
+        product_rate=rate,
+        evaluation=evaluation,
+        final=final,
+        evaluation_share=evaluating / (training + evaluating),
+        peak_bytes=peak,
+    )
+
+
+def _split(trainer: Trainer, device: torch.device) -> tuple[float, dict[str, float]]:
+    """Seconds of the fastest of some iterations, and how they divide."""
+    best, split = float("inf"), {}
+    for _ in range(ROUNDS):
+        clock = SpanClock(lambda: _synchronise(device))
+        with clock.measuring():
+            seconds = _seconds(lambda: trainer.advance(1))
+        if seconds < best:
+            best, split = seconds, clock.seconds
+    return best, split | {"rest": best - sum(split.values())}
+
+
+def _compare(trainer: Trainer, device: torch.device) -> tuple[float, float | None, float]:
+    """Seconds of an iteration and of its plain form, and the rate of products, in turn."""
+    step = reference_step(trainer)
+    iteration, plain, rate = float("inf"), float("inf"), 0.0
+    for _ in range(ROUNDS):
+        rate = max(rate, _product_rate(device))
+        iteration = min(iteration, _seconds(lambda: trainer.advance(1)))
+        if step is not None:
+            plain = min(plain, _seconds(_run(step, trainer, device)))
+    return iteration, None if step is None else plain, rate
+
+
+def _run(step: Callable[[Any], None], trainer: Trainer, device: torch.device) -> Callable[[], None]:
+    def run() -> None:
+        step(trainer)
+        _synchronise(device)
+
+    return run
+
+
+def _product_rate(device: torch.device) -> float:
+    """The best rate of float32 products over some sizes, in FLOP/s."""
+    best = 0.0
+    for n in PRODUCT_SIZES.get(device.type, PRODUCT_SIZES["cpu"]):
+        a = torch.randn(n, n, device=device)
+
+        def product(a: torch.Tensor = a) -> None:
+            torch.mm(a, a)
+            _synchronise(device)
+
+        best = max(best, 2 * n**3 / min(_seconds(product) for _ in range(4)))
+    return best
+
+
+def _peak_bytes(device: torch.device) -> int:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    unit = 1 if sys.platform == "darwin" else 1024  # what getrusage counts in
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _synchronise(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _seconds(do: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    do()
+    return time.perf_counter() - start

@@ -1,0 +1,96 @@
+"""What a benchmark found out about one configuration, and the text that shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """Times are the least of several repeats, in seconds, on one process's threads or its GPU.
+
+    Attributes:
+        iteration: of the trainer, after warm-up.
+        split: of an iteration, by the trainer's own spans; `rest` is outside them.
+        plain: of the plain form of the same iteration, if there is one.
+        flops: of the networks' and densities' matrix products in an iteration, counted.
+        product_rate: the machine's best rate of float32 matrix products, in FLOP/s.
+        evaluation: of the metrics computed every `evaluate_every` iterations.
+        final: of the metrics computed once, at the end of a reported trial.
+        evaluation_share: of a full-length reported trial's time, from 0 to 1.
+        peak_bytes: most memory held by the process while training and evaluating; on a GPU, by
+            torch on the device.
+    """
+
+    iteration: float
+    split: dict[str, float]
+    plain: float | None
+    flops: int
+    product_rate: float
+    evaluation: float
+    final: float
+    evaluation_share: float
+    peak_bytes: int
+
+    @property
+    def speedup(self) -> float | None:
+        """How many times faster than the plain form."""
+        return None if self.plain is None else self.plain / self.iteration
+
+    @property
+    def product_share(self) -> float:
+        """Counted FLOPs per second over the best rate of matrix products, from 0 to 1."""
+        return self.flops / self.iteration / self.product_rate
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        derived = {"speedup": self.speedup, "product_share": self.product_share}
+        return asdict(self) | derived
+
+
+def bench_text(measured: dict[str, Measurement | str]) -> str:
+    """Two tables, a line per variant: speeds, and where an iteration's time goes.
+
+    Args:
+        measured: by variant, what was found, or why nothing was.
+    """
+    found = {name: m for name, m in measured.items() if isinstance(m, Measurement)}
+    columns = ("ms/it", "plain ms", "speedup", "GFLOP/it", "GFLOP/s", "of products")
+    costs = ("evaluation s", "final s", "of a trial", "memory GiB")
+    speeds = [["variant", *columns, *costs], *(_speed_row(n, m) for n, m in found.items())]
+    names = list(dict.fromkeys(part for m in found.values() for part in m.split))
+    split = [["ms of an iteration", *names]]
+    for variant, m in found.items():
+        parts = (f"{1e3 * m.split[part]:.1f}" if part in m.split else "-" for part in names)
+        split.append([variant, *parts])
+    tables = [*_aligned(speeds), "", *_aligned(split)] if found else []
+    return "\n".join(tables + [f"{n}: {m}" for n, m in measured.items() if isinstance(m, str)])
+
+
+def _speed_row(variant: str, m: Measurement) -> list[str]:
+    return [
+        variant,
+        f"{1e3 * m.iteration:.1f}",
+        "-" if m.plain is None else f"{1e3 * m.plain:.1f}",
+        "-" if m.speedup is None else f"{m.speedup:.1f}x",
+        f"{m.flops / 1e9:.2f}",
+        f"{m.flops / m.iteration / 1e9:.0f}",
+        f"{m.product_share:.0%}",
+        f"{m.evaluation:.2f}",
+        f"{m.final:.1f}",
+        f"{m.evaluation_share:.1%}",
+        f"{m.peak_bytes / 2**30:.2f}",
+    ]
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if i else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

@@ -1,0 +1,126 @@
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+
+from introsearch.bench.measure import measure, measure_or_reason
+from introsearch.bench.measurement import Measurement, bench_text
+from introsearch.bench.reference import introspective_step, reference_step
+from introsearch.bench.run import default_orders, study_orders
+from introsearch.cli import main
+from introsearch.registry import resolve
+from introsearch.study.loader import load_study
+from introsearch.training.settings import resolve_settings
+
+TINY = {"batch_size": 8, "hidden_units": 8, "num_draws": 2, "iterations": 100}
+TINY |= {"warmup_iterations": 20, "handover_iterations": 5}
+STUDY = """\
+name: small
+trainer: sintrovae
+method: grid
+metric: {name: hist_kl}
+groups: [variant]
+seeds: {select: [0], report: [1]}
+parameters:
+  {iterations: 100, warmup_iterations: 40, handover_iterations: 5, batch_size: 8,
+   hidden_units: 8, num_draws: 2, beta_kl: {values: [0.1, 0.2]}}
+variants: {sg: {prior: gaussian}, mog: {prior: mog}}
+evaluate_every: 50
+resources: {cpus: 1}
+"""
+
+
+@pytest.fixture
+def tiny_order(monkeypatch):
+    threads = torch.get_num_threads()
+    monkeypatch.setattr("introsearch.metrics.elbo.NUM_GRID", 16)
+    monkeypatch.setattr("introsearch.metrics.elbo.NUM_DATA", 100)
+    monkeypatch.setattr("introsearch.bench.measure.PRODUCT_SIZES", {"cpu": (64,)})
+    order = default_orders(threads=1)["ip_lc"]
+    yield replace(order, settings={**order.settings, **TINY}, gpus=0)
+    torch.set_num_threads(threads)
+
+
+def test_everything_is_measured(tiny_order):
+    m = measure(tiny_order)
+    parts = {"data", "shared passes", "encoder step", "decoder+prior step", "optimiser"}
+    assert set(m.split) == parts | {"averages", "rest"}
+    assert min(m.split.values()) > 0
+    assert m.plain > 0
+    assert m.speedup == m.plain / m.iteration
+    evaluating = TINY["iterations"] // 1000 * m.evaluation + m.final
+    assert m.evaluation_share == pytest.approx(evaluating / (100 * m.iteration + evaluating))
+    assert m.product_share == pytest.approx(m.flops / m.iteration / m.product_rate)
+    assert 2**26 < m.peak_bytes < 2**34
+
+
+def test_a_trial_that_cannot_be_measured_says_why(tiny_order):
+    hopeless = {**tiny_order.settings, "learning_rate": 1e30, "beta_rec": 1e30}
+    assert "is not finite" in measure_or_reason(replace(tiny_order, settings=hopeless))
+
+
+@pytest.mark.parametrize(
+    ("changes", "has_one"),
+    [({}, True), ({"r_entropy": 1.0}, False), ({"gamma_r": 1e-3}, False)],
+)
+def test_plain_form_is_compared_only_where_it_computes_the_same(tiny_order, changes, has_one):
+    settings = {**tiny_order.settings, "warmup_iterations": 0, "handover_iterations": 0, **changes}
+    trainer = resolve("trainer", "sintrovae")(resolve_settings("sintrovae", settings), seed=0)
+    assert reference_step(trainer) is (introspective_step if has_one else None)
+
+
+def test_one_configuration_of_each_variant_runs_as_in_the_study(tmp_path):
+    (tmp_path / "s.yaml").write_text(STUDY)
+    orders = study_orders(load_study(tmp_path / "s.yaml"), threads=2)
+    assert [*orders] == ["sg", "mog"]
+    assert orders["mog"].settings["prior"] == "mog"
+    assert {(o.cpus, o.evaluate_every, o.costly_metrics) for o in orders.values()} == {
+        (2, 50, True)
+    }
+
+
+def test_tables_hold_every_variant_and_every_reason():
+    m = Measurement(
+        iteration=0.05,
+        split={"data": 0.01, "rest": 0.04},
+        plain=None,
+        flops=5 * 10**9,
+        product_rate=2e11,
+        evaluation=0.1,
+        final=10.0,
+        evaluation_share=0.01,
+        peak_bytes=2**29,
+    )
+    lines = bench_text({"sg": m, "ip": replace(m, plain=0.5), "bad": "not finite"}).splitlines()
+    assert " ".join(lines[1].split()) == "sg 50.0 - - 5.00 100 50% 0.10 10.0 1.0% 0.50"
+    assert lines[2].split()[2:4] == ["500.0", "10.0x"]
+    assert lines[5].split() == ["sg", "10.0", "40.0"]
+    assert lines[-1] == "bad: not finite"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--threads", "0"], "at least 1"),
+        (["--set", "iterations=5"], "none is given"),
+        (["missing.yaml"], "missing.yaml"),
+    ],
+)
+def test_bad_input_is_one_clear_error(capsys, arguments, words):
+    assert main(["bench", *arguments]) == 2
+    message = capsys.readouterr().err
+    assert words in message
+    assert message.count("\n") <= 3
+
+
+@pytest.mark.slow
+def test_a_study_is_measured_from_the_command_line(tmp_path):
+    (tmp_path / "s.yaml").write_text(STUDY)
+    command = [sys.executable, "-m", "introsearch", "bench", "s.yaml", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines() == ["measuring 1 of 2: sg", "measuring 2 of 2: mog"]
+    measured = json.loads(done.stdout)
+    assert all(m["speedup"] > 0 for m in measured.values())
