@@ -85,13 +85,14 @@ class Suggester:
             is_new=is_new,
         )
         configuration = configuration_of(self.study, group, spaces, suggestion)
-        self._record(group, at, suggestion, configuration)
-        made.append((suggestion, configuration.id))
+        first = self._record(group, at, suggestion, configuration)
+        made.append((first, configuration.id))
         return None if configuration.id in ids else configuration
 
     def _record(
         self, group: str, at: int, suggestion: Suggestion, configuration: Configuration
-    ) -> None:
+    ) -> Suggestion:
+        """Returns how the configuration was chosen first: a restarted study knows no other way."""
         before = [
             i for i, (_, config_id) in enumerate(self._made[group]) if config_id == configuration.id
         ]
@@ -100,3 +101,4 @@ class Suggester:
             group=group, at=(*before, at), suggestion=first, config_id=configuration.id
         )
         self.recorder.note_suggestion(configuration, entry)
+        return first

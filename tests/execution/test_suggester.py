@@ -209,6 +209,22 @@ def test_a_killed_driver_is_continued_to_the_same_record(make_site: MakeSite) ->
     assert site.record() == whole.record()
 
 
+def test_variants_that_share_configurations_are_continued_too(
+    make_site: MakeSite, tmp_path: Path
+) -> None:
+    """Suggested again from another variant, a configuration is recorded as it was at first."""
+    text = STUDY.replace("{prior: gaussian}", "{prior: mog, components: {values: [2, 4]}}")
+    text = text.replace("{distribution: log_uniform, min: 0.01, max: 1}", "{values: [0.1, 0.2]}")
+    shared = load(tmp_path, text.replace("max_trials: 7", "max_trials: 16"))
+    whole, site = make_site(shared), make_site(shared)
+    whole.run()
+    with pytest.raises(Killed):
+        site.run(at_once=4, kill_after=40)
+    site.open()
+    site.run()
+    assert site.record() == whole.record()
+
+
 def test_a_larger_budget_adds_suggestions(
     study: Study, make_site: MakeSite, tmp_path: Path
 ) -> None:
@@ -257,7 +273,7 @@ def test_the_rest_of_the_program_knows_what_was_suggested(
 ) -> None:
     site = make_site()
     with pytest.raises(Killed):
-        site.run(at_once=4, kill_after=12)
+        site.run(at_once=4, kill_after=40)
     expansion = read_expansion(site.client, study)
     made = {group: len(members) for group, members in expansion.members.items()}
     assert all(0 < n < 7 for n in made.values())
