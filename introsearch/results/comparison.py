@@ -100,7 +100,8 @@ def against_best(
     outcomes = {}
     for name in values:
         p = corrected.get(name, math.nan)
-        verdict = TOO_FEW if math.isnan(p) else WORSE if p < LEVEL else TIED
+        is_worse = p < LEVEL and sign * _mean_difference(values[name], values[best]) > 0
+        verdict = TOO_FEW if math.isnan(p) else WORSE if is_worse else TIED
         outcomes[name] = (p, verdict if name in finite else "")
     return outcomes | {best: (math.nan, BEST)}
 
@@ -109,15 +110,28 @@ def paired_p_value(first: Mapping[int, float], second: Mapping[int, float]) -> f
     """Of a two-sided paired t-test over common seeds; NaN if they are less than `MIN_SEEDS`."""
     from scipy import stats  # slow to import, and most commands compare nothing
 
-    common = sorted(first.keys() & second.keys())
-    if len(common) < MIN_SEEDS:
+    a, b = _paired(first, second)
+    if len(a) < MIN_SEEDS:
         return math.nan
-    a, b = (np.array([values[seed] for seed in common]) for values in (first, second))
     if np.ptp(a - b) == 0:
         return 1.0 if a[0] == b[0] else 0.0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # almost constant differences: p is 0, and rightly so
         return float(stats.ttest_rel(a, b).pvalue)
+
+
+def _mean_difference(first: Mapping[int, float], second: Mapping[int, float]) -> float:
+    """Over common seeds. It may favour the first though the second has the better mean of all:
+    where the first diverged, the second may have done best.
+    """
+    a, b = _paired(first, second)
+    return float(np.mean(a - b))
+
+
+def _paired(first: Mapping[int, float], second: Mapping[int, float]) -> tuple[Floats, Floats]:
+    """The values of common seeds."""
+    common = sorted(first.keys() & second.keys())
+    return np.array([first[s] for s in common]), np.array([second[s] for s in common])
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -145,7 +159,12 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
         return math.nan, math.nan
     if np.ptp(values) == 0:
         return float(values[0]), float(values[0])
-    found = stats.bootstrap(
-        (np.asarray(values),), np.mean, confidence_level=CONFIDENCE, rng=np.random.default_rng(0)
-    ).confidence_interval
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # values that differ by rounding have no interval: NaN
+        found = stats.bootstrap(
+            (np.asarray(values),),
+            np.mean,
+            confidence_level=CONFIDENCE,
+            rng=np.random.default_rng(0),
+        ).confidence_interval
     return float(found.low), float(found.high)

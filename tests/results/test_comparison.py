@@ -151,6 +151,23 @@ def compared(goal: str = "minimize") -> pd.DataFrame:
     )
 
 
+def test_better_on_all_common_seeds_is_not_worse() -> None:
+    """The best mean may be due to seeds that the other row lost."""
+    best, other = by_seed(10.0, 10.1, 10.05, 0.0, 0.1), by_seed(9.0, 9.1, 9.051)
+    outcome = against_best({"best": best, "other": other}, sign=1)["other"]
+    assert outcome[0] < 1e-6
+    assert outcome[1] == TIED
+    mirrored = [{seed: -value for seed, value in row.items()} for row in (best, other)]
+    assert against_best(dict(zip("ab", mirrored, strict=True)), sign=-1)["b"] == outcome
+    worse = by_seed(11.0, 11.1, 11.051)
+    assert against_best({"best": best, "other": worse}, sign=1)["other"][1] == WORSE
+
+
+def test_values_that_differ_by_less_than_rounding_warn_of_nothing() -> None:
+    low, high = interval([0.0, 0.0, 0.0, 0.0, 1e-300])
+    assert math.isnan(low) == math.isnan(high)
+
+
 def test_a_summary_gets_intervals_and_verdicts_per_block() -> None:
     table = compared()
     kl = table[table["metric"] == "kl"].set_index("group")
