@@ -17,7 +17,7 @@ from introsearch.study.expand import Expansion
 from introsearch.study.model import Study
 
 # What judges trials, or decides which there are; other changes matter if trials drop out.
-_RULES = ("method", "metric.name", "metric.goal", "groups", "seed", "early_terminate")
+_RULES = ("method", "metric.name", "metric.goal", "groups", "seed", "early_terminate", "tpe")
 _MEMBERS = ("trainer", "parameters", "variants", "seeds", "budget.max_trials")
 _NOTHING = "(nothing)"
 

@@ -116,6 +116,14 @@ def test_a_method_judges_differently(small: str, load: Load) -> None:
     assert check(load(small), random)[0] == ["method"]
 
 
+def test_tpe_suggests_by_the_same_rules_or_is_refused(small: str, load: Load) -> None:
+    text = small.replace("method: grid", "method: tpe\nbudget: {max_trials: 8}")
+    before = load(text)
+    assert check(before, load(f"{text}\ntpe: {{num_startup: 10, num_parallel: 4}}\n"))[0] == []
+    for key in ("num_startup", "num_parallel"):
+        assert check(before, load(f"{text}\ntpe: {{{key}: 2}}\n"))[0] == [f"tpe.{key}"]
+
+
 def test_edits_are_readable(small: str, load: Load) -> None:
     text = small.replace("iterations: 30000", "iterations: 40000").replace("[0.1, 0.3]", "[0.1]")
     edits = changed_members(load(small), load(text + "seed: 1\n"))
