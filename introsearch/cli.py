@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -367,11 +368,15 @@ def _script(options: argparse.Namespace, study: Study, cluster: SlurmCluster) ->
 
 def _store_options(options: argparse.Namespace) -> str:
     """The options that name the same store to another command."""
-    parts = [] if options.runs_dir == Path("runs") else [f"--runs-dir {options.runs_dir}"]
+    parts = (
+        []
+        if options.runs_dir == Path("runs")
+        else [f"--runs-dir {shlex.quote(str(options.runs_dir))}"]
+    )
     if options.tracking_uri:
         from introsearch.tracking.address import without_password
 
-        parts.append(f"--tracking-uri {without_password(options.tracking_uri)}")
+        parts.append(f"--tracking-uri {shlex.quote(without_password(options.tracking_uri))}")
     return "".join(f" {part}" for part in parts)
 
 
