@@ -64,7 +64,7 @@ def measure_trial(study: Study, configuration: Configuration, resources: Resourc
         TrialDiverged: it does so at once.
     """
     trial = _short_trial(study, configuration, resources)
-    applicable = metrics_for(configuration.settings.get("dataset"))
+    applicable = metrics_for(configuration.settings.get("dataset"), trainer=configuration.trainer)
     costly = [name for name in applicable if METRICS[name].costly]
     sizes: list[int] = []
     run = TrialRun(trial, keep_figure=lambda name, iteration, png: sizes.append(len(png)))

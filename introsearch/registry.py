@@ -20,10 +20,15 @@ from introsearch.errors import ConfigError, nearest_hint
 
 
 class TrainerEntry(NamedTuple):
-    """A trainer and its settings; the settings module must not import torch."""
+    """A trainer and its settings; the settings module must not import torch.
+
+    `judged_as` is the kind of data in whose words it is judged (`MetricEntry.data`), if that does
+    not follow from its data set.
+    """
 
     settings: str
     trainer: str
+    judged_as: str = ""
 
 
 class DatasetEntry(NamedTuple):
@@ -92,6 +97,14 @@ TRAINERS: dict[str, TrainerEntry] = {
         "introsearch.training.latent_settings:LatentGMMSettings",
         "introsearch.training.latent_gmm:LatentGMM",
     ),
+    **{
+        f"collapse_{model.lower()}": TrainerEntry(
+            f"introsearch.training.collapse_settings:Collapse{model}Settings",
+            f"introsearch.training.collapse:Collapse{model}",
+            judged_as=judged_as,
+        )
+        for model, judged_as in (("VAE", "modes"), ("CVAE", "modes"), ("HVAE", "modes_of_two"))
+    },
 }
 
 METRICS: dict[str, MetricEntry] = {
@@ -134,6 +147,22 @@ METRICS: dict[str, MetricEntry] = {
         )
     },
     "gnelbo_e7": MetricEntry("introsearch.metrics.elbo:gnelbo_e7", costly=True, data="points"),
+    **{
+        name: MetricEntry(f"introsearch.metrics.modes:{name}", False, goal, data)
+        for name, goal, data in (
+            ("active_modes", "maximize", "modes modes_of_two"),
+            ("predicted_modes", "maximize", "modes modes_of_two"),
+            ("active_modes_z2", "maximize", "modes_of_two"),
+            ("predicted_modes_z2", "maximize", "modes_of_two"),
+            ("mode_kl", "maximize", "modes modes_of_two"),
+            ("predicted_kl", "maximize", "modes modes_of_two"),
+            ("mode_kl_z2", "maximize", "modes_of_two"),
+            ("predicted_kl_z2", "maximize", "modes_of_two"),
+            ("kl_gap", "minimize", "modes modes_of_two"),
+            ("lam_gap", "minimize", "modes modes_of_two"),
+            ("loss_gap", "minimize", "modes modes_of_two"),
+        )
+    },
 }
 
 
@@ -249,16 +278,19 @@ def data_kind(dataset: str) -> str:
     return kind
 
 
-def metrics_for(dataset: str | None) -> list[str]:
-    """The registered metrics that a data set can be judged by.
+def metrics_for(dataset: str | None, *, trainer: str = "") -> list[str]:
+    """The registered metrics that a trainer can be judged by on a data set.
 
     Args:
         dataset: as a study file names it; None if the trainer has no such setting, and then it is
             taken to train on points.
+        trainer: as a study file names it; only `TrainerEntry.judged_as` matters.
 
     Raises:
         ConfigError: as for `check_name`.
     """
+    if trainer in TRAINERS and (judged_as := TRAINERS[trainer].judged_as):
+        return [name for name, m in METRICS.items() if judged_as in m.data.split()]
     kind = "points" if dataset is None else data_kind(dataset)
     return [name for name, m in METRICS.items() if not m.data or kind in m.data.split()]
 

@@ -87,7 +87,7 @@ class TrialRun:
         """
         losses = self.trainer.advance(interval)
         costly = self.order.costly_metrics and self.trainer.iteration >= self.end
-        applicable = metrics_for(self.order.settings.get("dataset"))
+        applicable = metrics_for(self.order.settings.get("dataset"), trainer=self.order.trainer)
         names = [name for name in applicable if costly or not METRICS[name].costly]
         metrics: dict[str, float] = self.trainer.evaluate([*names, *self.order.added_metrics])
         for name, value in metrics.items():

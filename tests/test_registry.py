@@ -73,7 +73,7 @@ class TestEveryPrior:
         assert all(q.grad is None for q in p.parameters())
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", [n for n, m in METRICS.items() if "modes" not in m.data])
 @pytest.mark.parametrize("kind", PRIORS)
 def test_every_metric_is_finite_repeatable_and_harmless(name, kind, monkeypatch):
     monkeypatch.setattr(elbo, "NUM_GRID", 32)

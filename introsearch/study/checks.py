@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from introsearch.errors import ConfigError, nearest_hint
-from introsearch.registry import METRICS, is_path, metrics_for
+from introsearch.registry import METRICS, TRAINERS, is_path, metrics_for
 from introsearch.study.model import Study
 from introsearch.study.parameters import label
 from introsearch.study.spaces import Space
@@ -59,11 +59,16 @@ def check_configuration(study: Study, variant: str, settings: TrainerSettings) -
 
 
 def _check_metric(study: Study, variant: str, dataset: str | None) -> None:
-    name, applicable = study.metric.name, metrics_for(dataset)
+    trainer = study.variants[variant].trainer or study.trainer
+    name, applicable = study.metric.name, metrics_for(dataset, trainer=trainer)
     if not is_path(name) and name not in applicable:
-        kinds = " or ".join(METRICS[name].data.split())
+        kinds = METRICS[name].data.split()
+        fault = f"is for {' or '.join(kinds)}, and dataset: {dataset} has none"
+        judged = {entry.judged_as for entry in TRAINERS.values()}
+        if judged & {*kinds, TRAINERS[trainer].judged_as if trainer in TRAINERS else ""} - {""}:
+            fault = f"is not a metric of trainer: {trainer}"
         raise ConfigError(
-            f"{name} is for {kinds}, and dataset: {dataset} has none (variant: {variant})",
+            f"{name} {fault} (variant: {variant})",
             key="metric.name",
             hint=nearest_hint(name, applicable),
         )

@@ -232,20 +232,25 @@ class Study:
     def metric_goals(self) -> dict[str, str]:
         """The goal of every metric that is computed, by name: one's own first, then registered."""
         own = {m.name: m.goal for m in (self.metric, *self.metrics) if is_path(m.name)}
-        applicable = {name for dataset in self._datasets() for name in metrics_for(dataset)}
+        applicable = {
+            name
+            for trainer, dataset in self._trained_on()
+            for name in metrics_for(dataset, trainer=trainer)
+        }
         return own | {name: m.goal for name, m in METRICS.items() if name in applicable}
 
-    def _datasets(self) -> set[str | None]:
-        """The data sets of all variants; None stands for trainers that have no such setting."""
-        datasets: set[str | None] = set()
+    def _trained_on(self) -> set[tuple[str, str | None]]:
+        """Trainers and data sets of all variants; None is for trainers without such a setting."""
+        pairs: set[tuple[str, str | None]] = set()
         for variant in self.variants.values():
+            trainer = variant.trainer or self.trainer
             parameter = {**self.parameters, **variant.parameters}.get("dataset")
             if parameter is None:
-                settings = settings_class(variant.trainer or self.trainer)
-                datasets.add(getattr(settings, "dataset", None))
+                pairs.add((trainer, getattr(settings_class(trainer), "dataset", None)))
             else:
-                datasets.update(parameter.values, parameter.table.values())
-        return datasets
+                datasets = (*parameter.values, *parameter.table.values())
+                pairs.update((trainer, dataset) for dataset in datasets)
+        return pairs
 
     def to_dict(self) -> dict[str, Any]:
         """The study in the words of a study file: dumped and loaded again, an equal study."""

@@ -12,6 +12,7 @@ from introsearch.priors.mixture import MixtureOfGaussians
 from introsearch.priors.vamp import VampPrior
 from introsearch.registry import METRICS, TRAINERS, load, metrics_for
 from introsearch.training import model_figures
+from introsearch.training.collapse import CollapseTrainer
 from introsearch.training.figure_data import ImageFigure
 from introsearch.training.latent_prior import LatentPriorTrainer
 from introsearch.training.settings import resolve_settings
@@ -83,8 +84,9 @@ def same(a, b):
 
 
 def test_every_trainer_is_covered():
-    """Those that fit a prior to a frozen VAE are in test_latent_priors."""
-    rest = {n for n, e in TRAINERS.items() if not issubclass(load(e.trainer), LatentPriorTrainer)}
+    """The others, by their base class, are in test_latent_priors and test_collapse."""
+    others = (LatentPriorTrainer, CollapseTrainer)
+    rest = {n for n, e in TRAINERS.items() if not issubclass(load(e.trainer), others)}
     assert {trainer for trainer, _ in COLUMNS.values()} == rest
 
 

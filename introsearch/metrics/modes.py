@@ -1,0 +1,157 @@
+"""Posterior collapse mode by mode: a trained shallow VAE beside the prediction of the theory.
+
+A mode is a latent dimension, or, where all posterior variances are fixed and equal, an eigenvector
+of E[mu mu^T]: the means may then be rotated at will, and no single dimension collapses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Generator
+
+from introsearch.losses.collapse import Level, Moments, mean_kl
+
+Floats = NDArray[np.float64]
+LEAST_SHARE = 1e-3  # of a prior's variance, that the mean of an active mode has
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictedModes:
+    """The optimum of a linear model.
+
+    Attributes:
+        loss: its objective, nats per data point.
+        lam: [L] root mean square of the mean of z (of z1) by mode, the strongest first.
+        active: [L] which modes are, of z or of z1 and z2.
+        kl: [L] of each mode, likewise.
+    """
+
+    loss: float
+    lam: Floats
+    active: tuple[NDArray[np.bool_], ...]
+    kl: tuple[Floats, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedModes:
+    """What training came to.
+
+    Attributes:
+        loss: the objective over all data, nats per data point.
+        lam: [L] root mean square of the means by mode, the strongest first; of z or of z1 and z2.
+        prior_stds: of the prior of each.
+        kl: [L] by mode, largest first; of z1 by dimension.
+    """
+
+    loss: float
+    lam: tuple[Floats, ...]
+    prior_stds: tuple[float, ...]
+    kl: tuple[Floats, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModesView:
+    """What these metrics look at."""
+
+    trained: TrainedModes
+    predicted: PredictedModes
+
+    def num_active(self, level: int) -> float:
+        """Trained modes of a latent whose mean is not constantly 0."""
+        t = self.trained
+        return float((t.lam[level] ** 2 > LEAST_SHARE * t.prior_stds[level] ** 2).sum())
+
+
+def trained_modes(
+    moments: Moments, *, prior_stds: tuple[float, ...], is_rotated: tuple[bool, ...], loss: float
+) -> TrainedModes:
+    """Read the modes off averages over all data.
+
+    Args:
+        moments: of the trained model.
+        prior_stds: of the prior of each latent.
+        is_rotated: whether its variances are fixed, and its modes no dimensions.
+        loss: its objective.
+    """
+    lams, kls = [], []
+    last = len(moments.levels) - 1
+    for index, level in enumerate(moments.levels):
+        squares = _mode_squares(level, is_rotated=is_rotated[index])
+        distance = level.distance if index < last else squares + level.logvar.exp()
+        kls.append(_descending(mean_kl(distance, level.logvar, prior_stds[index])))
+        lams.append(_descending(squares.sqrt()))
+    return TrainedModes(loss=loss, lam=tuple(lams), prior_stds=prior_stds, kl=tuple(kls))
+
+
+def _mode_squares(level: Level, *, is_rotated: bool) -> torch.Tensor:
+    squares = torch.linalg.eigvalsh(level.means) if is_rotated else level.means.diagonal()
+    return squares.clamp_min(0.0)
+
+
+def _descending(values: torch.Tensor) -> Floats:
+    numbers: Floats = values.sort(descending=True).values.cpu().numpy()
+    return numbers
+
+
+def active_modes(view: ModesView, generator: Generator) -> float:
+    """Modes of z (of z1) with E[mu^2] above a thousandth of the prior's variance."""
+    return view.num_active(0)
+
+
+def predicted_modes(view: ModesView, generator: Generator) -> float:
+    """Active modes of z (of z1) at the optimum of the linear model."""
+    return float(view.predicted.active[0].sum())
+
+
+def active_modes_z2(view: ModesView, generator: Generator) -> float:
+    """Modes of z2 with E[mu^2] above a thousandth of the prior's variance."""
+    return view.num_active(1)
+
+
+def predicted_modes_z2(view: ModesView, generator: Generator) -> float:
+    """Active modes of z2 at the optimum of the linear model."""
+    return float(view.predicted.active[1].sum())
+
+
+def mode_kl(view: ModesView, generator: Generator) -> float:
+    """KL of z (of z1 given z2) over all dimensions, nats per data point."""
+    return float(view.trained.kl[0].sum())
+
+
+def predicted_kl(view: ModesView, generator: Generator) -> float:
+    """The same at the optimum of the linear model."""
+    return float(view.predicted.kl[0].sum())
+
+
+def mode_kl_z2(view: ModesView, generator: Generator) -> float:
+    """KL of z2 over all dimensions, nats per data point."""
+    return float(view.trained.kl[1].sum())
+
+
+def predicted_kl_z2(view: ModesView, generator: Generator) -> float:
+    """The same at the optimum of the linear model."""
+    return float(view.predicted.kl[1].sum())
+
+
+def kl_gap(view: ModesView, generator: Generator) -> float:
+    """Largest difference between trained and predicted KL of a mode of z (of z2), nats."""
+    predicted = np.sort(view.predicted.kl[-1])[::-1]
+    return float(np.abs(view.trained.kl[-1] - predicted).max())
+
+
+def lam_gap(view: ModesView, generator: Generator) -> float:
+    """Mean difference of trained and predicted singular values of the whitened encoder of z (z1).
+
+    They are sorted, and in units of z: the lambda-metric of Dang et al. (ICLR 2024).
+    """
+    predicted = np.sort(view.predicted.lam)[::-1]
+    return float(np.abs(view.trained.lam[0] - predicted).mean())
+
+
+def loss_gap(view: ModesView, generator: Generator) -> float:
+    """Trained objective minus the least of the linear model; ReLUs can make it negative."""
+    return view.trained.loss - view.predicted.loss

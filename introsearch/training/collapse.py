@@ -1,0 +1,241 @@
+"""Trainers of shallow VAEs whose posterior collapse is predicted, and judged by the prediction."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from introsearch.collapse.hierarchical import hierarchical_optimum
+from introsearch.collapse.linear import LinearOptimum, linear_vae_optimum
+from introsearch.losses.collapse import CollapseLoss, Moments, collapse_loss
+from introsearch.metrics.modes import ModesView, PredictedModes, trained_modes
+from introsearch.nets.shallow import ShallowVAE
+from introsearch.registry import resolve
+from introsearch.training.base import Trainer
+from introsearch.training.collapse_data import Rows, correlated_rows, image_rows, moment_theta
+from introsearch.training.collapse_moments import exact_moments, sampled_moments
+from introsearch.training.collapse_settings import (
+    CollapseCVAESettings,
+    CollapseHVAESettings,
+    CollapseSettings,
+    CollapseVAESettings,
+)
+from introsearch.training.random_streams import make_stream, stream_seed
+from introsearch.training.settings import TrainerSettings
+from introsearch.training.vae import _means
+
+
+class CollapseTrainer(Trainer):
+    """Minimises the beta-ELBO of one kind of model; subclasses say which.
+
+    Args:
+        settings: what to train.
+        seed: everything random follows from it.
+        device: where to train.
+    """
+
+    Settings: ClassVar[type[TrainerSettings]] = CollapseSettings
+
+    def __init__(
+        self, settings: CollapseSettings, *, seed: int, device: torch.device | str = "cpu"
+    ) -> None:
+        self.settings: Any = settings
+        self.seed = seed
+        self.device = torch.device(device)
+        self.iteration = 0
+        self.rows = self._make_rows()
+        self.streams = {p: make_stream(seed, p, device=self.device) for p in ("data", "noise")}
+        self.betas, self.prior_stds, sigmas = self._levels()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(stream_seed(seed, "init"))
+            self.nets = ShallowVAE(
+                dims=self.rows.dims,
+                condition_dims=self.rows.condition_dims,
+                latent_dim=settings.latent_dim,
+                stds=tuple(
+                    std if sigma is None else sigma
+                    for std, sigma in zip(self.prior_stds, sigmas, strict=True)
+                ),
+                learnt=tuple(sigma is None for sigma in sigmas),
+                hidden_units=settings.hidden_units,
+            ).to(self.device)
+        self._make_optimiser()
+
+    # -- what a model is -------------------------------------------------------------------------
+
+    def _make_rows(self) -> Rows:
+        return image_rows(self.settings.dataset, self.settings.train_images, device=self.device)
+
+    def _levels(
+        self,
+    ) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float | None, ...]]:
+        """Weight, standard deviation of the prior and of the posterior (if fixed) of each."""
+        s = self.settings
+        return (s.beta,), (s.eta_enc,), (s.sigma,)
+
+    def _predict(self, theta: Any) -> PredictedModes:
+        s = self.settings
+        optimum: LinearOptimum = linear_vae_optimum(
+            theta,
+            latents=s.latent_dim,
+            beta=s.beta,
+            eta_dec=s.eta_dec,
+            eta_enc=s.eta_enc,
+            sigma=s.sigma,
+        )
+        return PredictedModes(
+            loss=optimum.loss, lam=optimum.lam, active=(optimum.active,), kl=(optimum.kl,)
+        )
+
+    @functools.cached_property
+    def predicted(self) -> PredictedModes:
+        """The optimum of the linear model on the same data."""
+        return self._predict(moment_theta(self.rows.second, dims=self.rows.dims))
+
+    # -- training -------------------------------------------------------------------------------
+
+    def _make_optimiser(self) -> None:
+        trained = [p for p in self.nets.parameters() if p.requires_grad]
+        self.optimiser = torch.optim.Adam(trained, lr=self._learning_rate(), fused=True)
+
+    def _learning_rate(self) -> float:
+        done = self.iteration / self.settings.iterations
+        return float(self.settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done)))
+
+    def advance(self, iterations: int) -> dict[str, float]:
+        """Train for `iterations` more and return the mean of every loss term.
+
+        Raises:
+            TrialDiverged: a term was NaN or infinite; says which and when.
+        """
+        start, history = self.iteration, []
+        for _ in range(iterations):
+            self.optimiser.param_groups[0]["lr"] = self._learning_rate()
+            history.append(self._step())
+            self.iteration += 1
+        return _means(history, start=start)
+
+    def _step(self) -> dict[str, Tensor]:
+        loss = self._loss(self._moments())
+        self.optimiser.zero_grad()
+        loss.total.backward()
+        self.optimiser.step()
+        names = ("kl",) if len(loss.kls) == 1 else ("kl_z1", "kl_z2")
+        terms = {"loss": loss.total, "rec": loss.rec, **dict(zip(names, loss.kls, strict=True))}
+        return {name: term.detach() for name, term in terms.items()}
+
+    def _moments(self) -> Moments:
+        if self.settings.expectation == "exact":
+            return exact_moments(self.nets, self.rows.second)
+        batch = self.rows.sample(self.settings.batch_size, self.streams["data"])
+        return sampled_moments(self.nets, batch, self._noise(len(batch), self.streams["noise"]))
+
+    def _noise(self, n: int, stream: torch.Generator) -> Tensor:
+        shape = (n, len(self.betas), self.settings.latent_dim)
+        return torch.randn(shape, dtype=torch.double, generator=stream, device=self.device)
+
+    def _loss(self, moments: Moments) -> CollapseLoss:
+        return collapse_loss(
+            moments, betas=self.betas, eta_dec=self.settings.eta_dec, prior_stds=self.prior_stds
+        )
+
+    # -- judging --------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def evaluate(self, names: Sequence[str], *, averaged: bool = False) -> dict[str, float]:
+        """Metrics by name, without any effect on training; there are no averaged weights."""
+        stream = make_stream(self.seed, "evaluation", device=self.device)
+        if self.settings.activation == "linear":
+            moments = exact_moments(self.nets, self.rows.second)
+        else:
+            rows = self.rows.numbers(slice(None))
+            moments = sampled_moments(self.nets, rows, self._noise(len(rows), stream))
+        view = ModesView(
+            trained=trained_modes(
+                moments,
+                prior_stds=self.prior_stds,
+                is_rotated=tuple(not p.requires_grad for p in self.nets.logvars),
+                loss=self._loss(moments).total.item(),
+            ),
+            predicted=self.predicted,
+        )
+        return {name: resolve("metric", name)(view, stream) for name in names}
+
+    # -- checkpoints ----------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the next iteration depends on; the data follow from seed and settings."""
+        return {
+            "iteration": self.iteration,
+            "nets": self.nets.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "streams": {name: s.get_state() for name, s in self.streams.items()},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from `state`: on the CPU bit for bit as if never interrupted."""
+        self.iteration = state["iteration"]
+        self.nets.load_state_dict(state["nets"])
+        self._make_optimiser()
+        self.optimiser.load_state_dict(state["optimiser"])
+        for name, stream in self.streams.items():
+            stream.set_state(state["streams"][name])
+
+
+class CollapseVAE(CollapseTrainer):
+    """A VAE with one latent."""
+
+    Settings: ClassVar[type[TrainerSettings]] = CollapseVAESettings
+
+
+class CollapseCVAE(CollapseTrainer):
+    """A VAE given a condition."""
+
+    Settings: ClassVar[type[TrainerSettings]] = CollapseCVAESettings
+
+    def _make_rows(self) -> Rows:
+        s = self.settings
+        if s.rho is None:
+            return image_rows(s.dataset, s.train_images, device=self.device, given_quadrant=True)
+        stream = make_stream(self.seed, "samples", device=self.device)
+        return correlated_rows(s.samples, dims=s.dims, rho=s.rho, stream=stream)
+
+
+class CollapseHVAE(CollapseTrainer):
+    """A Markovian hierarchical VAE with two latents."""
+
+    Settings: ClassVar[type[TrainerSettings]] = CollapseHVAESettings
+
+    def _levels(
+        self,
+    ) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float | None, ...]]:
+        s = self.settings
+        return (s.beta1, s.beta2), (s.eta_dec, s.eta_enc), (s.sigma1, s.sigma2)
+
+    def _predict(self, theta: Any) -> PredictedModes:
+        s = self.settings
+        optimum = hierarchical_optimum(
+            theta,
+            latents=s.latent_dim,
+            beta1=s.beta1,
+            beta2=s.beta2,
+            eta_dec=s.eta_dec,
+            eta_enc=s.eta_enc,
+            sigma1=s.sigma1,
+            sigma2=s.sigma2,
+        )
+        n = optimum.numbers
+        assert n is not None
+        assert optimum.active is not None
+        assert optimum.loss is not None
+        return PredictedModes(
+            loss=optimum.loss,
+            lam=n.lam,
+            active=(optimum.active, n.active_z2),
+            kl=(n.kl_z1, n.kl_z2),
+        )

@@ -1,0 +1,188 @@
+"""Shallow VAEs come to the closed-form optimum; their trainers keep the contract."""
+
+import copy
+import math
+
+import pytest
+import torch
+
+from introsearch.errors import ConfigError, TrialDiverged
+from introsearch.losses.collapse import collapse_loss
+from introsearch.registry import TRAINERS, load, metrics_for
+from introsearch.training.collapse_data import correlated_rows
+from introsearch.training.collapse_moments import exact_moments, sampled_moments
+from introsearch.training.settings import resolve_settings, settings_to_dict
+
+SMALL = {"train_images": 200, "latent_dim": 4, "iterations": 40}
+SAMPLED = {**SMALL, "expectation": "sampled", "batch_size": 16}
+RELU = {**SMALL, "activation": "relu", "hidden_units": 8, "batch_size": 16}
+CASES = {
+    "vae": ("collapse_vae", SMALL),
+    "vae-sampled": ("collapse_vae", {**SAMPLED, "sigma": 0.5}),
+    "vae-relu": ("collapse_vae", RELU),
+    "cvae": ("collapse_cvae", SMALL),
+    "cvae-rho": ("collapse_cvae", {"rho": 0.5, "dims": 6, "latent_dim": 4, "iterations": 40}),
+    "cvae-relu": ("collapse_cvae", RELU),
+    "hvae": ("collapse_hvae", {**SMALL, "sigma1": 0.25}),
+    "hvae-sampled": ("collapse_hvae", {**SAMPLED, "sigma1": 0.25, "sigma2": 0.2}),
+    "hvae-relu": ("collapse_hvae", {**RELU, "beta2": 2.0}),
+}
+
+
+def make(case, seed=0, **changes):
+    trainer, parameters = CASES[case]
+    settings = resolve_settings(trainer, {**parameters, **changes})
+    return load(TRAINERS[trainer].trainer)(settings, seed=seed)
+
+
+def weights(trainer):
+    return [v.clone() for v in trainer.nets.state_dict().values()]
+
+
+def same(a, b):
+    return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def names_of(case):
+    return metrics_for(None, trainer=CASES[case][0])
+
+
+@pytest.mark.parametrize("case", CASES)
+class TestEveryCase:
+    def test_the_seed_decides_everything(self, case):
+        runs = [make(case, seed=s) for s in (0, 0, 1)]
+        losses = [run.advance(5) for run in runs]
+        assert losses[0] == losses[1]
+        assert losses[0] != losses[2]
+        assert same(weights(runs[0]), weights(runs[1]))
+
+    @pytest.mark.parametrize("at", [0, 7])
+    def test_a_restored_run_is_the_uninterrupted_one_bit_for_bit(self, case, at):
+        straight, first = make(case), make(case)
+        for trainer in (straight, first):
+            if at:
+                trainer.advance(at)
+        second = make(case)
+        second.load_state_dict(copy.deepcopy(first.state_dict()))
+        assert second.advance(40 - at) == straight.advance(40 - at)
+        assert same(weights(straight), weights(second))
+
+    def test_looking_changes_nothing_and_repeats(self, case):
+        watched, alone = make(case), make(case)
+        for _ in range(4):
+            metrics = watched.evaluate(names_of(case))
+            assert metrics == watched.evaluate(names_of(case))
+            assert all(map(math.isfinite, metrics.values()))
+            watched.figures()
+            watched.advance(10)
+        global_state = torch.get_rng_state()
+        alone.advance(40)
+        assert torch.equal(global_state, torch.get_rng_state())
+        assert same(weights(watched), weights(alone))
+
+    def test_divergence_says_when(self, case):
+        trainer = make(case)
+        trainer.advance(3)
+        with torch.no_grad():
+            next(trainer.nets.decoders[0].parameters()).fill_(torch.nan)
+        with pytest.raises(TrialDiverged) as caught:
+            trainer.advance(5)
+        assert caught.value.iteration == 4
+
+    def test_settings_survive_a_round_trip(self, case):
+        settings = make(case).settings
+        assert resolve_settings(CASES[case][0], settings_to_dict(settings)) == settings
+
+
+@pytest.mark.parametrize("case", ["vae", "cvae", "hvae"])
+def test_exact_moments_are_the_mean_of_sampled_ones(case):
+    trainer = make(case)
+    trainer.advance(20)
+    rows = trainer.rows.numbers(slice(None)).repeat(500, 1)
+    noise = trainer._noise(len(rows), torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        exact = exact_moments(trainer.nets, trainer.rows.second)
+        sampled = sampled_moments(trainer.nets, rows, noise)
+    torch.testing.assert_close(sampled.error, exact.error, rtol=1e-2, atol=0)
+    for a, b in zip(sampled.levels, exact.levels, strict=True):
+        torch.testing.assert_close(a.means, b.means, rtol=2e-2, atol=5e-3)
+        torch.testing.assert_close(a.distance, b.distance, rtol=2e-2, atol=5e-3)
+
+
+def test_the_objective_is_the_negative_elbo_of_torch_distributions():
+    """One row, many draws: every term from densities, none from a closed form."""
+    trainer = make("hvae", beta2=1.0, eta_dec=0.7, eta_enc=1.3)
+    normal, nets = torch.distributions.Normal, trainer.nets
+    row = trainer.rows.numbers(slice(0, 1)).repeat(50_000, 1)
+    noise = trainer._noise(len(row), torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        loss = collapse_loss(
+            sampled_moments(nets, row, noise), betas=(1, 1), eta_dec=0.7, prior_stds=(0.7, 1.3)
+        )
+        s1, s2 = ((0.5 * v).exp() for v in nets.logvars)
+        mu1 = nets.encoders[0](row)
+        z1 = mu1 + s1 * noise[:, 0]
+        mu2 = nets.encoders[1](z1)
+        z2 = mu2 + s2 * noise[:, 1]
+        log_p = normal(nets.decoders[0](z1), 0.7).log_prob(row).sum(1)
+        log_p += normal(nets.decoders[1](z2), 0.7).log_prob(z1).sum(1)
+        log_p += normal(0.0, 1.3).log_prob(z2).sum(1)
+        log_q = normal(mu1, s1).log_prob(z1).sum(1) + normal(mu2, s2).log_prob(z2).sum(1)
+    constant = 64 * torch.tensor(0.7).log() + 32 * torch.tensor(2 * torch.pi).log()
+    expected = (log_q - log_p).mean() - constant
+    torch.testing.assert_close(loss.total, expected.double(), rtol=0, atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("trainer", "changes"),
+    [
+        ("collapse_vae", {"eta_dec": 0.4, "eta_enc": 2.0, "beta": 2.0}),
+        ("collapse_vae", {"eta_dec": 0.8, "sigma": 0.7}),
+        ("collapse_cvae", {"rho": 0.6, "dims": 6, "eta_dec": 0.5}),
+        ("collapse_hvae", {"eta_dec": 0.5, "eta_enc": 0.5, "sigma1": 0.25, "beta2": 2.0}),
+        ("collapse_hvae", {"eta_dec": 0.5, "eta_enc": 0.5, "sigma1": 0.25, "sigma2": 0.2}),
+    ],
+)
+def test_training_comes_to_the_predicted_optimum(trainer, changes):
+    parameters = {"latent_dim": 6, "iterations": 1500, "learning_rate": 0.02, **changes}
+    made = load(TRAINERS[trainer].trainer)(resolve_settings(trainer, parameters), seed=0)
+    made.advance(1500)
+    metrics = made.evaluate(metrics_for(None, trainer=trainer))
+    assert -1e-9 <= metrics["loss_gap"] < 5e-3
+    assert metrics["active_modes"] == metrics["predicted_modes"]
+    assert metrics["kl_gap"] < 0.05
+    assert metrics["lam_gap"] < 0.02
+    assert metrics["mode_kl"] == pytest.approx(metrics["predicted_kl"], abs=0.05)
+    if trainer == "collapse_hvae":
+        assert metrics["active_modes_z2"] == metrics["predicted_modes_z2"]
+        assert metrics["mode_kl_z2"] == pytest.approx(metrics["predicted_kl_z2"], abs=0.05)
+
+
+def test_correlated_rows_have_the_correlation():
+    rows = correlated_rows(50_000, dims=2, rho=0.6, stream=torch.Generator().manual_seed(0))
+    assert (rows.dims, rows.condition_dims) == (2, 2)
+    expected = torch.eye(4, dtype=torch.double)
+    expected[0, 2] = expected[2, 0] = expected[1, 3] = expected[3, 1] = 0.6
+    torch.testing.assert_close(rows.second, expected, rtol=0, atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("trainer", "parameters", "key", "words"),
+    [
+        ("collapse_vae", {"hidden_units": 8}, "hidden_units", "activation: linear"),
+        ("collapse_vae", {"batch_size": 8}, "batch_size", "expectation: exact"),
+        ("collapse_vae", {"activation": "relu", "expectation": "exact"}, "expectation", "relu"),
+        ("collapse_vae", {"dataset": "rings"}, "dataset", "rings"),
+        ("collapse_vae", {"beta": 0}, "beta", "greater than 0"),
+        ("collapse_cvae", {"rho": 0.5, "dataset": "digits"}, "dataset", "rho"),
+        ("collapse_cvae", {"rho": 0.5, "train_images": 9}, "train_images", "rho"),
+        ("collapse_cvae", {"rho": 1.5}, "rho", "at most 1"),
+        ("collapse_cvae", {"dims": 3}, "dims", "a data set"),
+        ("collapse_hvae", {"beta2": 0.5}, "beta2", "no minimum"),
+        ("collapse_hvae", {}, "beta2", "flat"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(trainer, parameters, key, words):
+    with pytest.raises(ConfigError, match=words) as caught:
+        resolve_settings(trainer, parameters)
+    assert caught.value.key == key
