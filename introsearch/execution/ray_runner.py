@@ -19,7 +19,7 @@ from ray.tune.search import Searcher
 from introsearch.execution.conductor import Conductor
 from introsearch.execution.crashes import kernel_kills
 from introsearch.execution.progress import Progress
-from introsearch.execution.signals import kept_handlers
+from introsearch.execution.signals import signals_not_lost
 from introsearch.results.record import Evaluation
 from introsearch.study.model import Resources, Trial
 from introsearch.study.order import order_of
@@ -54,6 +54,9 @@ def run_trials(
                 break
     except MlflowException:
         raise
+    except KeyboardInterrupt:
+        conductor.interrupt()
+        return False
     except BaseException:
         conductor.interrupt()
         raise
@@ -89,7 +92,7 @@ def _fit(scheduler: _Scheduler, *, resources: Resources, folder: Path, deadline:
         ),
     )
     try:
-        with kept_handlers():
+        with signals_not_lost():
             tuner.fit()
     except TuneError:
         if scheduler.error is not None:

@@ -9,7 +9,7 @@ import ray
 
 from introsearch.errors import ConfigError
 from introsearch.execution.environment import local_cpus
-from introsearch.execution.signals import kept_handlers
+from introsearch.execution.signals import signals_not_lost
 from introsearch.study.cluster import LocalCluster, RayCluster
 from introsearch.study.model import Resources
 from introsearch.trainables import gpu_is_usable
@@ -47,7 +47,7 @@ def start_ray(
 def _init_ray(cluster: LocalCluster | RayCluster) -> None:
     local = isinstance(cluster, LocalCluster)
     try:
-        with kept_handlers():
+        with signals_not_lost():
             ray.init(
                 address="local" if isinstance(cluster, LocalCluster) else cluster.address,
                 num_cpus=local_cpus() if local else None,
@@ -55,8 +55,6 @@ def _init_ray(cluster: LocalCluster | RayCluster) -> None:
                 log_to_driver=False,
                 logging_level=logging.ERROR,
             )
-    except SystemExit:  # Ray's own answer to SIGTERM
-        raise KeyboardInterrupt from None
     except (ConnectionError, RuntimeError) as error:
         if isinstance(cluster, LocalCluster):
             raise

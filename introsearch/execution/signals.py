@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -41,13 +42,28 @@ def ending_signals_interrupt() -> Iterator[None]:
 
 
 @contextmanager
-def kept_handlers() -> Iterator[None]:
-    """Afterwards signals are handled as before, whatever Ray has set meanwhile."""
-    handlers = {number: signal.getsignal(number) for number in ENDING}
+def signals_not_lost() -> Iterator[None]:
+    """Around Ray, which sets handlers of its own, and may leave them or lose what they raise.
+
+    Afterwards signals are handled as before.
+
+    Raises:
+        KeyboardInterrupt: at the end, if a signal came meanwhile, whatever Ray has made of it.
+    """
+    handlers = {number: signal.getsignal(number) for number in (*ENDING, signal.SIGINT)}
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)  # sees whatever comes
     try:
         yield
     finally:
         _set(handlers)
+        signal.set_wakeup_fd(before)
+        os.close(writer)
+        with open(reader, "rb") as numbers:
+            came = not handlers.keys().isdisjoint(numbers.read())
+        if came:
+            raise KeyboardInterrupt from None
 
 
 def _set(handlers: Mapping[signal.Signals, Any]) -> None:

@@ -16,7 +16,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -327,13 +328,25 @@ def go_on_later(allocation: Allocation, *, folder: Path, earlier: int, max_reque
     if restarts >= max_requeues:
         say(f"Not requeued any more (max_requeues: {max_requeues}). The same command continues.")
         return
-    if slurm_client.requeue(allocation.job):
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # with which Slurm ends a job that it requeues
+    with _sigterm_waits():
+        if not slurm_client.requeue(allocation.job):
+            job = slurm_client.submit(folder / "batch.sh", str(restarts + 1))
+            (folder / "job").write_text(job)
+            say(f"Requeueing is not allowed here: submitted again as job {job}.")
+            return
         say(f"Job {allocation.job} is requeued ({restarts + 1} of at most {max_requeues} times).")
-        time.sleep(DRIVER_PATIENCE_S)  # Slurm ends this process, and would count its own end
-        return
-    job = slurm_client.submit(folder / "batch.sh", str(restarts + 1))
-    (folder / "job").write_text(job)
-    say(f"Requeueing is not allowed here: submitted again as job {job}.")
+    time.sleep(DRIVER_PATIENCE_S)  # to end by itself would end the job, and not only this start
+
+
+@contextmanager
+def _sigterm_waits() -> Iterator[None]:
+    """Slurm's commands inherit this: killed half way, they would seem to have failed."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
 
 
 def must_go_on(asked: signal.Signals | None, allocation: Allocation) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from types import FrameType
 
 import pytest
 
-from introsearch.execution.signals import ENDING, ending_signals_interrupt, kept_handlers
+from introsearch.execution.signals import ENDING, ending_signals_interrupt, signals_not_lost
 
 
 @pytest.fixture(autouse=True)
@@ -18,6 +20,11 @@ def unchanged_handlers() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+def receive(number: signal.Signals, handler: Callable[[int, FrameType | None], None]) -> None:
+    signal.signal(number, handler)
+    signal.raise_signal(number)
 
 
 @pytest.mark.parametrize("number", ENDING)
@@ -47,8 +54,30 @@ def test_a_run_that_nobody_ended_leaves_no_handlers() -> None:
 
 
 def test_handlers_are_kept_from_those_who_set_their_own() -> None:
+    numbers = (*ENDING, signal.SIGINT)
     with ending_signals_interrupt():
-        before = signal.getsignal(signal.SIGTERM)
-        with kept_handlers():
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        assert signal.getsignal(signal.SIGTERM) is before
+        before = [signal.getsignal(number) for number in numbers]
+        with signals_not_lost():
+            for number in numbers:
+                signal.signal(number, signal.SIG_IGN)
+        assert [signal.getsignal(number) for number in numbers] == before
+
+
+@pytest.mark.parametrize("number", [*ENDING, signal.SIGINT])
+def test_a_signal_that_others_swallow_is_not_lost(number: signal.Signals) -> None:
+    with pytest.raises(KeyboardInterrupt), ending_signals_interrupt(), signals_not_lost():
+        receive(number, lambda number, frame: None)
+    assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_others_who_end_the_process_end_only_the_run() -> None:
+    with pytest.raises(KeyboardInterrupt), ending_signals_interrupt(), signals_not_lost():
+        receive(signal.SIGTERM, lambda number, frame: sys.exit(number))
+
+
+def test_without_a_signal_nothing_is_changed() -> None:
+    with pytest.raises(SystemExit), signals_not_lost():
+        sys.exit(1)
+    with signals_not_lost():
+        receive(signal.SIGUSR2, lambda number, frame: None)
+    signal.signal(signal.SIGUSR2, signal.SIG_DFL)

@@ -20,15 +20,16 @@ class FakeSlurm:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.log = folder / "control.log"
         self.port = free_ports(3)
 
-    def control(self, *words: str) -> None:
+    def control(self, *words: str) -> bool:
+        """Whether it succeeds; what it says is in `log`."""
         environment = {**os.environ, "SLURM_PORT": str(self.port)}
-        log = self.folder / "control.log"
-        with log.open("ab") as file:  # daemons would keep a pipe open
+        with self.log.open("ab") as file:  # daemons would keep a pipe open
             command = [str(SCRIPT), words[0], str(self.folder), *words[1:]]
             done = subprocess.run(command, env=environment, stdout=file, stderr=file)
-        assert done.returncode == 0, log.read_text()
+        return done.returncode == 0
 
     def pid(self, daemon: str) -> int:
         return int((self.folder / "run" / f"{daemon}.pid").read_text())
@@ -62,7 +63,8 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeSlurm]:
     before = {name: os.environ.get(name) for name in ("PATH", "SLURM_CONF")}
     os.environ.update(PATH=paths, SLURM_CONF=str(fake.folder / "etc" / "slurm.conf"))
     try:
-        fake.control("up")
+        if not fake.control("up"):  # in a container, say, that allows too little
+            pytest.skip(f"Slurm does not start here: {fake.log.read_text()[-500:]}")
         yield fake
     finally:
         fake.control("down")

@@ -20,7 +20,7 @@ stop() {
 }
 
 wait_until_idle() {
-  for _ in $(seq 300); do
+  for _ in $(seq 600); do
     [ "$(sinfo -h -N -o %T 2>/dev/null | grep -c '^idle$')" = 2 ] && return 0
     sleep 0.1
   done
