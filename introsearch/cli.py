@@ -237,14 +237,14 @@ def _plan(options: argparse.Namespace) -> int:
     if options.json:
         plan = plan_dict(study, expansion)
         if options.costs:
-            plan["costs"] = _costs(study, expansion).to_dict()
+            plan["costs"] = _costs(study, expansion, cluster).to_dict()
         if script is not None:
             plan["batch_script"] = script
         print(json.dumps(plan, indent=2))
         return EXIT_DONE
     print(plan_text(study, expansion), flush=True)
     if options.costs:
-        costs = _costs(study, expansion)
+        costs = _costs(study, expansion, cluster)
         from introsearch.results.costs_text import costs_text
 
         print(f"\n{costs_text(costs)}")
@@ -253,20 +253,34 @@ def _plan(options: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
-def _costs(study: Study, expansion: Expansion) -> StudyCosts:
-    """Measured on this machine, and for it."""
+def _costs(study: Study, expansion: Expansion, cluster: Cluster) -> StudyCosts:
+    """Measured on this machine, and for it or for the cluster."""
     from introsearch.execution.environment import check_resources, local_cpus
 
     check_resources(study.resources)
     from introsearch.calibration import local_resources, measure_kinds
+    from introsearch.study.cluster import LocalCluster, SlurmCluster
     from introsearch.study.costs import study_costs
+    from introsearch.study.job_size import JobSize, job_size
+
+    def notify(text: str) -> None:
+        print(text, file=sys.stderr)
 
     resources, gpus = local_resources(study.resources)
-    measured = measure_kinds(
-        study, expansion, resources, notify=lambda text: print(text, file=sys.stderr)
-    )
+    size = job_size(cluster) if isinstance(cluster, SlurmCluster) else None
+    if size is not None:
+        devices = f"{size.gpus} GPUs" if resources.gpus else f"{size.cpus} cores"
+        notify(f"Wall-clock is for a job with {devices}, each as fast as this machine's.")
+    elif not isinstance(cluster, LocalCluster):
+        notify(
+            "The cluster file does not say how many cores there are: "
+            "wall-clock is for this machine."
+        )
+    if size is None:
+        size = JobSize(cpus=local_cpus(), gpus=gpus)
+    measured = measure_kinds(study, expansion, resources, notify=notify)
     return study_costs(
-        study, expansion, measured, resources=resources, cpus=local_cpus(), gpus=gpus
+        study, expansion, measured, resources=resources, cpus=size.cpus, gpus=size.gpus
     )
 
 

@@ -183,9 +183,13 @@ def test_plan_as_json(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.slow
 def test_plan_with_costs(capsys: pytest.CaptureFixture[str]) -> None:
     tiny = [f"--set={key}" for key in ("hidden_units=8", "batch_size=8", "num_draws=2")]
-    assert main(["plan", "study.yaml", "--json", "--costs", *tiny]) == EXIT_DONE
+    Path("job.yaml").write_text("type: slurm\nsbatch: {nodes: 3, cpus-per-task: 9}\n")
+    cluster = ["--cluster", "job.yaml"]
+    assert main(["plan", "study.yaml", "--json", "--costs", *tiny, *cluster]) == EXIT_DONE
     output = capsys.readouterr()
     assert "timing 1 of" in output.err
+    assert "a job with 27 cores" in output.err
     costs = json.loads(output.out)["costs"]
     assert costs["stages"]["report"]["core_hours"] > 0
     assert costs["expected_wall_seconds"] > 0
+    assert costs["parallel_trials"] == 27

@@ -29,6 +29,7 @@ from introsearch.execution.slurm_node import END, STARTED
 EXIT_BAD_INPUT, EXIT_INTERRUPTED = 2, 130
 NODES_PATIENCE_S = 90.0
 DRIVER_PATIENCE_S = 60.0  # to record what was interrupted
+HEADLESS_PATIENCE_S = 10.0  # without Ray's head it can do no more, and may hang
 REMIND_AFTER_S = 40.0
 MAX_DEATHS = 3  # of Ray's head or the driver, within one job
 POLL_S = 0.2
@@ -143,7 +144,9 @@ class Supervisor:
             self._remind_driver()
             time.sleep(POLL_S)
         died = head.poll() is not None
-        code = self._wait_for_driver()
+        code = self._wait_for_driver(
+            DRIVER_PATIENCE_S if self.asked_to_end else HEADLESS_PATIENCE_S
+        )
         if self.asked_to_end:
             return code if code == 0 or (code > 0 and not died) else EXIT_INTERRUPTED
         return None if code < 0 or (died and code != 0) else code
@@ -159,13 +162,13 @@ class Supervisor:
             self.told_to_end = math.inf
             self.driver.send_signal(signal.SIGINT)
 
-    def _wait_for_driver(self) -> int:
+    def _wait_for_driver(self, patience_s: float) -> int:
         """It ends by itself, or loses Ray and would wait for it."""
         assert self.driver is not None
         if self.driver.poll() is None:
             self.driver.terminate()
         try:
-            return self.driver.wait(DRIVER_PATIENCE_S)
+            return self.driver.wait(patience_s)
         except subprocess.TimeoutExpired:
             self.driver.kill()
             return self.driver.wait()
