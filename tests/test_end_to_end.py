@@ -43,7 +43,7 @@ variants:
 early_terminate: {type: asha, min_iter: 20, max_iter: 60, eta: 2}
 evaluate_every: 10
 """
-TIMEOUT_S = 120
+TIMEOUT_S = 200
 pytestmark = pytest.mark.slow
 
 
@@ -171,9 +171,11 @@ def session_processes(session: int) -> list[tuple[int, str]]:
 def whole(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[Study]:
     """A study that was left alone."""
     study = Study(tmp_path_factory.mktemp("whole") / "study", empty_database)
-    study.run()
-    yield study
-    study.kill_session()
+    try:
+        study.run()
+        yield study
+    finally:
+        study.kill_session()
 
 
 @pytest.fixture
