@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from introsearch.results import record
-from introsearch.results.durations import duration
+from introsearch.results.durations import duration, hours
 from introsearch.results.frames import PARAM
 from introsearch.study.model import Study
 
@@ -39,9 +39,9 @@ class Compute:
     def text(self) -> str:
         """In a sentence or two."""
         spent = f"{self.trials:,} trials, {duration(self.seconds)} of training"
-        used = f"{self.core_hours:.2g} core-hours"
+        used = f"{hours(self.core_hours)} core-hours"
         if self.gpu_hours:
-            used += f", {self.gpu_hours:.2g} GPU-hours"
+            used += f", {hours(self.gpu_hours)} GPU-hours"
         saved = f" Early termination saved {duration(self.saved_seconds)} ({self.saved_share:.0%})."
         return f"{spent} ({used})." + (saved if self.saved_seconds else "")
 

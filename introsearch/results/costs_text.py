@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from introsearch.results.durations import duration
+from introsearch.results.durations import duration, hours
 from introsearch.study.cost_summary import StudyCosts
 from introsearch.study.model import Resources
 
@@ -36,8 +36,7 @@ def _stage_lines(costs: StudyCosts) -> Iterator[str]:
 
 def _hours(seconds: float, resources: Resources) -> str:
     device, each = ("GPU", resources.gpus) if resources.gpus else ("core", resources.cpus)
-    hours = each * seconds / 3600
-    return f"{hours:,.0f} {device}-hours" if hours >= 100 else f"{hours:.2g} {device}-hours"
+    return f"{hours(each * seconds / 3600)} {device}-hours"
 
 
 def _size(count: float) -> str:

@@ -1,4 +1,4 @@
-"""Durations in words."""
+"""Durations and hours of a device in words."""
 
 from __future__ import annotations
 
@@ -12,3 +12,8 @@ def duration(seconds: float) -> str:
     if seconds < 172_800:
         return f"{seconds / 3600:.1f} h"
     return f"{seconds / 86_400:.1f} days"
+
+
+def hours(number: float) -> str:
+    """A number of hours to two digits, or to the hour: ``0.12``, ``7.5``, ``1,234``."""
+    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"

@@ -17,7 +17,7 @@ from mlflow import MlflowClient
 from mlflow.entities import LifecycleStage, Run
 from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlMetric, SqlRun, SqlTag
 from sqlalchemy import Connection, NullPool, create_engine, select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import aliased
 
 from introsearch.errors import ConfigError, RecordError, nearest_hint
@@ -71,7 +71,7 @@ def read_seed_runs(
         metrics: names of those that are wanted; all of them unless given.
 
     Raises:
-        RecordError: the database is locked, or has other tables than this version of MLflow.
+        RecordError: the database is locked, damaged, or does not answer.
     """
     if _is_server(client):
         return [_from_server(run) for run in runs_of(client, experiment_id, level="seed")]
@@ -198,11 +198,12 @@ def _connected(uri: str) -> Iterator[Connection]:
     try:
         with create_engine(uri, poolclass=NullPool, connect_args=options).connect() as connection:
             yield connection
-    except OperationalError as error:
-        raise RecordError(
-            f"the MLflow store cannot be read: {str(error.orig).partition(chr(10))[0][:200]}",
-            hint="another program may hold it: try again, or end that program",
-        ) from error
+    except DBAPIError as error:
+        reason = str(error.orig).partition("\n")[0][:200]
+        hint = "if it is damaged, a copy of it may help"
+        if "locked" in reason:
+            hint = "another program holds it: try again, or end that program"
+        raise RecordError(f"the MLflow store cannot be read: {reason}", hint=hint) from error
 
 
 def _from_database(

@@ -32,7 +32,8 @@ def open_store(uri: str) -> MlflowClient:
         uri: a legal address (`tracking.address.check_uri`).
 
     Raises:
-        ConfigError: nothing answers there, or the server does not accept the user.
+        ConfigError: nothing answers there, its folder cannot be made, or the server does not accept
+            the user.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -118,7 +119,13 @@ def _alone(uri: str) -> Iterator[None]:
         yield
         return
     folder = sqlite_path(uri).parent
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot make the folder {folder} for the record: {error.strerror}",
+            hint="give another folder with --runs-dir, or another store with --tracking-uri",
+        ) from error
     with _opened(folder) as descriptor:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

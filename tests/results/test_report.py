@@ -17,7 +17,7 @@ from mlflow import MlflowClient
 from introsearch.cli import main
 from introsearch.errors import ConfigError
 from introsearch.results import record
-from introsearch.results.compute import compute_of
+from introsearch.results.compute import Compute, compute_of
 from introsearch.results.record import Evaluation
 from introsearch.results.report import make_report
 from introsearch.results.report_files import write_report
@@ -172,6 +172,11 @@ def test_the_cost_of_a_study(recorded: Recorder, study: Study) -> None:
         "12 trials, 15 min of training (0.5 core-hours, 0.12 GPU-hours). Early termination saved "
         "2 min (10%)."
     )
+
+
+def test_many_hours_are_no_powers_of_ten() -> None:
+    many = Compute(trials=1, seconds=1, saved_seconds=0, core_hours=1_234.5, gpu_hours=99.6)
+    assert "1,234 core-hours, 100 GPU-hours" in many.text()
 
 
 def test_what_a_search_tried(recorded: Recorder, study: Study) -> None:

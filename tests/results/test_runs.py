@@ -58,7 +58,17 @@ def test_a_locked_store_is_said_to_be(
     holder = sqlite3.connect(tmp_path / "mlflow.db", isolation_level=None)
     try:
         holder.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(RecordError, match="cannot be read: database is locked"):
+        with pytest.raises(RecordError, match="cannot be read: database is locked") as caught:
             read_seed_runs(client, experiment)
+        assert "another program" in caught.value.hint
     finally:
         holder.close()
+
+
+def test_a_damaged_store_is_not_said_to_be_held(
+    client: MlflowClient, experiment: str, tmp_path: Path
+) -> None:
+    (tmp_path / "mlflow.db").write_bytes(b"SQLite format 3\0" + b"?" * 5_000)
+    with pytest.raises(RecordError, match="cannot be read") as caught:
+        read_seed_runs(client, experiment)
+    assert "damaged" in caught.value.hint

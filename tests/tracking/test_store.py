@@ -23,3 +23,10 @@ def test_a_store_of_another_version_of_mlflow(client: MlflowClient, tmp_path: Pa
     with pytest.raises(ConfigError, match="out-of-date database schema") as caught:
         open_store(f"sqlite:///{path}")
     assert "another version of MLflow wrote it" in caught.value.hint
+
+
+def test_a_folder_that_cannot_be_made_is_not_blamed_on_a_server(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="cannot make the folder") as caught:
+        open_store(f"sqlite:///{tmp_path}/file/runs/mlflow.db")
+    assert "--runs-dir" in caught.value.hint
