@@ -99,6 +99,7 @@ def _add_plan(commands: Commands) -> None:
     )
     _add_study_options(plan)
     _add_store_options(plan)
+    _add_data_options(plan)
     plan.add_argument(
         "--costs",
         action="store_true",
@@ -229,6 +230,7 @@ def _plan(options: argparse.Namespace) -> int:
     from introsearch.study.plan import plan_dict, plan_text
     from introsearch.tracking.address import without_password
 
+    _use_data_folder(options)
     study, cluster = _load(options), _load_cluster(options)
     expansion = expand(study)
     script = None
@@ -372,7 +374,7 @@ def _script(options: argparse.Namespace, study: Study, cluster: SlurmCluster) ->
     runs_dir = cluster.in_shared_folder(options.runs_dir)
     command = ["run", str(Path(options.file).resolve()), f"--runs-dir={runs_dir}"]
     command += [f"--set={override}" for override in options.overrides]
-    if "data_dir" in options and options.data_dir is not None:  # `plan` has no such option
+    if options.data_dir is not None:
         command.append(f"--data-dir={options.data_dir.expanduser().absolute()}")
     command += ["--accept-edit"] if "accept_edit" in options and options.accept_edit else []
     command += [f"--name={options.name}"] if options.name else []

@@ -83,6 +83,10 @@ TRAINERS: dict[str, TrainerEntry] = {
         "introsearch.training.settings:SIntroVAESettings",
         "introsearch.training.sintrovae:SIntroVAE",
     ),
+    "proposition1": TrainerEntry(
+        "introsearch.training.settings:Proposition1Settings",
+        "introsearch.training.proposition1:Proposition1",
+    ),
     "evalp": TrainerEntry(
         "introsearch.training.latent_settings:EVaLPSettings", "introsearch.training.evalp:EVaLP"
     ),

@@ -36,10 +36,36 @@ def extractors_of(frame: pd.DataFrame) -> dict[str, str]:
     return found
 
 
+def with_extractors(summary: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
+    """A summary with the column ``extractor``: whose features a metric compares; empty for others.
+
+    Args:
+        summary: a row per group and metric (`results.statistics.summarise`).
+        frame: of the same runs.
+
+    Returns:
+        `summary` itself if no run was judged by an extractor.
+
+    Raises:
+        ConfigError: as for `extractors_of`.
+    """
+    extractors = extractors_of(frame)
+    if not extractors:
+        return summary
+    dataset_of = dict(zip(frame["config_id"], frame[_DATASET], strict=True))
+    compares = summary["metric"].isin(_comparing())
+    names = summary["config_id"].map(lambda i: extractors.get(str(dataset_of.get(i)), ""))
+    return summary.assign(extractor=names.where(compares, ""))
+
+
 def extractors_text(extractors: dict[str, str]) -> str:
     """A sentence for a caption, with a blank before; empty if there are none."""
     if not extractors:
         return ""
-    metrics = [name for name, entry in METRICS.items() if "generation" in entry.function]
     listed = "; ".join(f"{dataset}: {name}" for dataset, name in extractors.items())
-    return f" {', '.join(metrics)} compare features of {listed}."
+    return f" {', '.join(_comparing())} compare features of {listed}."
+
+
+def _comparing() -> list[str]:
+    """The metrics that compare features of images."""
+    return [name for name, entry in METRICS.items() if "generation" in entry.function]

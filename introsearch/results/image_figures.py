@@ -55,9 +55,8 @@ def draw_images(data: ImageFigure, *, title: str) -> bytes:
         "test images, each left of its reconstruction",
     )
     number = len(data.component_weights)
-    shown = f"{len(data.components)} heaviest of " if len(data.components) < number else ""
     if number:
-        _draw_grid(components, data.components, f"decoded means of {shown}{number} components")
+        _draw_grid(components, data.components, _components_title(len(data.components), number))
     else:
         components.set_axis_off()
     _draw_latents(latents, data)
@@ -79,7 +78,7 @@ def draw_history(curves: Mapping[str, Curve], *, title: str) -> bytes:
         panel.plot(iterations, values, color=BLUE, marker="o", ms=2.5, linewidth=0.9)
         name(panel, metric)
         panel.set_xlabel("iteration", fontsize=TICK_SIZE)
-        panel.tick_params(labelsize=TICK_SIZE, length=2)
+        panel.tick_params(labelsize=TICK_SIZE, length=2, which="both")
         panel.xaxis.set_major_locator(MaxNLocator(4))
         panel.xaxis.set_major_formatter("{x:,.0f}")
         if metric.startswith("fid") and min(values, default=0) > 0:
@@ -100,6 +99,13 @@ def _draw_grid(axes: Axes, images: Floats, title: str) -> None:
     axes.imshow(canvas.squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     axes.set_axis_off()
     name(axes, title)
+
+
+def _components_title(shown: int, number: int) -> str:
+    if number == 1:
+        return "decoded mean of the one component"
+    heaviest = f"{shown} heaviest of " if shown < number else ""
+    return f"decoded means of {heaviest}{number} components"
 
 
 def _draw_latents(axes: Axes, data: ImageFigure) -> None:

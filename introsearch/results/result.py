@@ -14,7 +14,7 @@ from mlflow.exceptions import MlflowException
 from introsearch.errors import ConfigError
 from introsearch.results import record
 from introsearch.results.comparison import compare
-from introsearch.results.extractors import extractors_of, extractors_text
+from introsearch.results.extractors import extractors_of, extractors_text, with_extractors
 from introsearch.results.frames import read_frame
 from introsearch.results.runs import find_experiment, read_expansion, runs_of
 from introsearch.results.statistics import choose, summarise
@@ -51,7 +51,7 @@ class StudyResult:
         """
         study = self.study
         return render(
-            self.summary,
+            with_extractors(self.summary, self.frame),
             metrics=list(study.metric_goals),
             goals=study.metric_goals,
             fmt=fmt,

@@ -23,6 +23,7 @@ from introsearch.results.comparison import (
 from introsearch.results.statistics import SUMMARY_COLUMNS, sign_of
 
 FORMATS = ("md", "csv", "tex")
+EXTRACTOR = "extractor"  # a column of csv, where there is one
 
 _PLUS_MINUS = "\u00b1"
 _ARROWS = {1.0: "\u2193", -1.0: "\u2191"}
@@ -70,7 +71,7 @@ def render(
     together with the column `n`. Means that are not significantly worse are marked, see `caption`.
 
     Args:
-        summary: as returned by `comparison.compare`.
+        summary: as returned by `comparison.compare`, or `extractors.with_extractors`.
         metrics: which metrics to show, in this order.
         goals: ``minimize`` or ``maximize`` for each of them.
         fmt: ``md``, ``tex`` (needs the package booktabs) or ``csv`` (tidy, a row per group and
@@ -328,6 +329,7 @@ def _check_format(fmt: str) -> None:
 def _summary_csv(summary: pd.DataFrame, metrics: Sequence[str]) -> str:
     chosen = summary[summary["metric"].isin(list(metrics))]
     columns = [*SUMMARY_COLUMNS, *COMPARISON_COLUMNS]
+    columns += [EXTRACTOR] if EXTRACTOR in summary else []
     rows = chosen[columns].astype(object).itertuples(index=False, name=None)
     return _csv([columns, *(["" if pd.isna(value) else value for value in row] for row in rows)])
 

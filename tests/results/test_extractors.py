@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from introsearch.errors import ConfigError
-from introsearch.results.extractors import extractors_of, extractors_text
+from introsearch.results.extractors import extractors_of, extractors_text, with_extractors
 
 
 def frame(*rows):
@@ -28,3 +28,14 @@ def test_studies_of_points_have_none():
     assert extractors_of(frame(("rings", ""))) == {}
     assert extractors_of(pd.DataFrame()) == {}
     assert extractors_text({}) == ""
+
+
+def test_a_csv_names_them_beside_the_metrics_that_compare_features():
+    runs = pd.DataFrame(
+        [("c1", "digits", "a 1"), ("c2", "rings", "")],
+        columns=["config_id", "param.dataset", "extractor"],
+    )
+    rows = [("c1", "fid_gen"), ("c1", "rec_test"), ("c2", "hist_kl"), (None, "fid_gen")]
+    summary = pd.DataFrame(rows, columns=["config_id", "metric"])
+    assert list(with_extractors(summary, runs)["extractor"]) == ["a 1", "", "", ""]
+    assert with_extractors(summary, runs[1:]) is summary
