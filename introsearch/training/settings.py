@@ -21,6 +21,15 @@ from introsearch.training.fields import (
 from introsearch.training.image_settings import check_data_settings, check_image_settings
 from introsearch.training.protocol import MAX_FID_SAMPLES, Protocol, protocol_of
 
+_BY_PROTOCOL = (
+    "train_images",
+    "latent_dim",
+    "batch_size",
+    "lr_milestones",
+    "hidden_units",
+    "beta_rec",
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainerSettings:
@@ -73,7 +82,8 @@ class VAESettings(TrainerSettings):
         components: number of mixture components (64 for points, 100 for images; 1 for
             ``gaussian``).
         learnable_contributions: train the mixture weights; otherwise they stay uniform.
-        beta_rec: weight of the reconstruction error (squared error summed over data dimensions).
+        beta_rec: weight of the reconstruction error, which is the squared error summed over data
+            dimensions (1; 8 for digits).
         beta_kl: weight of KL[q(z|x) || p(z)].
         kl_estimator: ``closed_form`` (Gaussian prior only), ``monte_carlo``, or ``auto``, which
             is the closed form where there is one.
@@ -103,7 +113,7 @@ class VAESettings(TrainerSettings):
     prior: str = registered("gaussian", kind="prior")
     components: int | None = None
     learnable_contributions: bool = False
-    beta_rec: float = bounded(1.0, low=0.0)
+    beta_rec: float = bounded(None, low=0.0)
     beta_kl: float = bounded(1.0, low=0.0)
     kl_estimator: str = choice("auto", legal=("auto", "closed_form", "monte_carlo"))
     num_draws: int = bounded(100, low=1)
@@ -144,7 +154,7 @@ class VAESettings(TrainerSettings):
         """Fill in what depends on the data set, and refuse what has no meaning for it."""
         check_data_settings(self)
         protocol = self.protocol
-        for name in ("train_images", "latent_dim", "batch_size", "lr_milestones", "hidden_units"):
+        for name in _BY_PROTOCOL:
             self._fill(name, getattr(protocol, name))
         if protocol.channels is None:
             return

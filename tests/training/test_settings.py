@@ -12,6 +12,13 @@ def test_defaults_are_filled_in_and_depend_on_the_prior():
     assert (mog.components, mog.kl_estimator) == (64, "monte_carlo")
 
 
+def test_the_weight_of_reconstructions_depends_on_the_data_set():
+    weights = {"rings": 1.0, "mnist": 1.0, "digits": 8.0}
+    for dataset, weight in weights.items():
+        assert resolve_settings("vae", {"dataset": dataset}).beta_rec == weight
+    assert resolve_settings("vae", {"dataset": "digits", "beta_rec": 1}).beta_rec == 1.0
+
+
 def test_plain_values_resolve_to_the_same_settings():
     settings = resolve_settings("sintrovae", {"prior": "mog", "intro_prior": True})
     assert resolve_settings("sintrovae", settings_to_dict(settings)) == settings
