@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from introsearch.data.catalog import IMAGE_SETS
 from introsearch.errors import ConfigError, nearest_hint
 from introsearch.registry import TRAINERS, check_name, is_path, load, resolve
 from introsearch.training.fields import (
@@ -357,6 +358,14 @@ class Proposition1Settings(VAESettings):
                 key="dataset",
                 hint="e.g. dataset: digits",
             )
+        known = IMAGE_SETS.get(self.dataset)
+        for name in ("real_images", "fake_images"):
+            if known is not None and getattr(self, name) > known.classes:
+                raise ConfigError(
+                    f"{getattr(self, name)} is more than the {known.classes} classes of "
+                    f"{self.dataset}, of each of which one image is taken",
+                    key=name,
+                )
         self._fill("beta_neg", self.protocol.beta_neg)
         self._resolve_length("warmup_iterations", "warmup_epochs", self.protocol.warmup)
         if self.warmup_iterations > self.iterations:

@@ -97,6 +97,7 @@ def test_a_fake_that_is_too_frequent_has_the_nelbo_of_proposition_1():
     ("changes", "key"),
     [
         ({"real_images": 0}, "real_images"),
+        ({"fake_images": 11}, "fake_images"),
         ({"warmup_iterations": 31}, "warmup_iterations"),
         ({"warmup_epochs": 1}, "warmup_epochs"),
         ({"prior": "vamp"}, "prior"),
@@ -116,8 +117,9 @@ def test_points_are_refused():
 
 
 def test_more_images_than_classes_are_refused():
-    with pytest.raises(ConfigError, match="have 10 classes"):
-        make(real_images=11)
+    data = Digits.open(DataContext(device=CPU, train_images=3))
+    with pytest.raises(ConfigError, match="of each of 10 is asked for"):
+        first_of_each_class(data, 10)
 
 
 def test_settings_survive_being_written_down():
