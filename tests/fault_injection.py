@@ -2,24 +2,26 @@
 
     python -m tests.fault_injection --kills 20 --seed 0
 
-What is killed, without warning: the driver, a worker that trains, or the driver with all of its
-Ray. When a study has ended all the same, its record must equal that of one left alone; then
-a fresh one begins, until the kills are used up.
+What is killed, without warning: the driver, a worker that trains, a part of Ray that all depends
+on, or the driver with all of its Ray. Moments are drawn by how much is recorded, not by the clock,
+so that they are spread over the whole study however busy the machine is. When a study has ended all
+the same, its record must equal that of one left alone; then a fresh one begins, until the kills are
+used up.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-import os
 import random
 import signal
+import sqlite3
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +29,18 @@ from introsearch.results import record
 from introsearch.results.runs import find_experiment, runs_of
 from introsearch.tracking.store import open_store
 from tests.conftest import close
-from tests.test_end_to_end import Study, session_processes
+from tests.test_end_to_end import Study
 
 TIMEOUT_S = 600
-KINDS = ("driver", "worker", "session")
+KINDS = ("driver", "worker", "session", "raylet", "gcs_server")
+KILLS_PER_STUDY = 4
+DELAY_S = 3.0  # from the drawn moment, at most: also between two writes, and while Ray starts
+
+
+class PatientStudy(Study):
+    """On a machine that does other things too."""
+
+    timeout_s = TIMEOUT_S
 
 
 def whole_record(study: Study) -> dict[tuple[str, ...], dict[str, Any]]:
@@ -81,34 +91,41 @@ def differences(expected: Any, found: Any, *, where: str = "") -> list[str]:
     return [] if expected == found else [f"{where}: {found!r}, not {expected!r}"]
 
 
+def num_points(study: Study) -> int:
+    """How many values of metrics are recorded by now; never less than before."""
+    path = study.runs / "mlflow.db"
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=TIMEOUT_S)) as database:
+        return int(database.execute("select count(*) from metrics").fetchone()[0])
+
+
 def kill(study: Study, kind: str) -> bool:
-    """False if there is nothing of this kind to kill."""
+    """False if there is nothing of this kind to kill at the moment."""
     assert study.process is not None
     if kind == "session":
         study.kill_session()
-    elif kind == "driver":
+        return True
+    if kind == "driver":
         study.send(signal.SIGKILL)
         study.process.wait()
         study.kill_session()  # what is left of Ray ends by itself, but later
-    else:
-        workers = [p for p, line in session_processes(study.process.pid) if "Trainable" in line]
-        if not workers:
-            return False
-        with suppress(ProcessLookupError):
-            os.kill(workers[0], signal.SIGKILL)
+        return True
+    try:
+        study.kill_one("Trainable" if kind == "worker" else f"/{kind} ")
+    except (IndexError, ProcessLookupError):
+        return False
     return True
 
 
 def torment(
-    study: Study, rng: random.Random, *, kills: int, seconds: float, say: Callable[[str], None]
+    study: Study, rng: random.Random, *, kills: int, points: int, say: Callable[[str], None]
 ) -> Counter[str]:
-    """Kill and continue a study until it has ended, or the kills are used up and it ends.
+    """Kill and continue a study, until it ends after the last kill.
 
     Args:
         study: a fresh one.
         rng: chooses moments and victims.
-        kills: at most so many.
-        seconds: a moment is at most so long after the last one.
+        kills: how many; fewer happen if the study ends between a moment and its kill.
+        points: how many values such a study records in all.
         say: told of each kill.
 
     Returns:
@@ -116,31 +133,36 @@ def torment(
     """
     done: Counter[str] = Counter()
     study.start()
-    assert study.process is not None
-    while done.total() < kills:
-        moment, kind = rng.uniform(0, seconds), rng.choice(KINDS)
-        if _ends_within(study, moment):
+    for moment in sorted(rng.randrange(points) for _ in range(kills)):
+        delay, kind = rng.uniform(0, DELAY_S), rng.choice(KINDS)
+        if _ends_before(study, moment) or _ends_within(study, delay):
             break
-        if kill(study, kind):
-            done[kind] += 1
-            say(f"killed the {kind} after {moment:.1f} s")
+        if not kill(study, kind):  # between two trials, or before Ray has started
+            kind = "driver"
+            kill(study, kind)
+        done[kind] += 1
+        say(f"killed the {kind} {delay:.1f} s after {moment} of {points} values")
+        if kind in ("raylet", "gcs_server"):
+            study.wait()  # it ends by itself
+            study.kill_session()
         if kind != "worker":
             study.start()
-    _finish(study)
+    assert study.wait() == 0, study.log.read_text()
     return done
 
 
-def _finish(study: Study) -> None:
+def _ends_before(study: Study, points: int) -> bool:
+    """Whether the study ends before so much is recorded."""
     assert study.process is not None
-    assert study.process.wait(TIMEOUT_S) == 0, study.log.read_text()
+    while study.process.poll() is None and num_points(study) < points:
+        time.sleep(0.05)
+    return study.process.poll() is not None
 
 
 def _ends_within(study: Study, seconds: float) -> bool:
     assert study.process is not None
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if study.process.poll() is not None:
-            return True
+    while study.process.poll() is None and time.monotonic() < end:
         time.sleep(0.02)
     return study.process.poll() is not None
 
@@ -159,30 +181,30 @@ def main() -> int:
 def inject(folder: Path, database: Path, *, kills: int, seed: int) -> int:
     """Exit code 1 if any record differs from that of a study that was left alone."""
     rng, done = random.Random(seed), Counter[str]()
-    start = time.monotonic()
-    whole = Study(folder / "whole", database)
-    whole.start()
-    _finish(whole)
-    seconds = time.monotonic() - start
-    expected, number = whole_record(whole), 0
-    print(f"a study that is left alone takes {seconds:.0f} s and makes {len(expected)} runs")
+    whole = PatientStudy(folder / "whole", database)
+    whole.run()
+    expected, points, number = whole_record(whole), num_points(whole), 0
+    _say(f"a study that is left alone makes {len(expected)} runs with {points} values")
     while done.total() < kills:
         number += 1
-        study = Study(folder / f"study{number}", database)
+        study = PatientStudy(folder / f"study{number}", database)
+        most = min(KILLS_PER_STUDY, kills - done.total())
         try:
-            done += torment(
-                study, rng, kills=kills - done.total(), seconds=seconds, say=lambda t: print(" ", t)
-            )
+            done += torment(study, rng, kills=most, points=points, say=_say)
             wrong = differences(expected, whole_record(study))
             wrong += [] if study.table == whole.table else ["the table"]
         finally:
             study.kill_session()
-        print(f"study {number}: {done.total()} kills so far, {len(wrong)} differences", flush=True)
+        _say(f"study {number}: {done.total()} kills so far, {len(wrong)} differences")
         if wrong:
             print("\n".join(wrong[:20]), study.log.read_text(), sep="\n")
             return 1
-    print(f"{done.total()} kills ({dict(done)}), {number} studies, all recorded as if none")
+    _say(f"{done.total()} kills ({dict(done)}), {number} studies, all recorded as if none")
     return 0
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
 
 
 if __name__ == "__main__":

@@ -95,11 +95,11 @@ class Study:
         assert self.process is not None
         self.process.send_signal(number)
 
-    def kill_worker(self) -> None:
-        """One that trains, without warning."""
+    def kill_one(self, sign: str) -> None:
+        """The first process with this in its command line, without warning."""
         assert self.process is not None
-        workers = [p for p, line in session_processes(self.process.pid) if "Trainable" in line]
-        os.kill(workers[0], signal.SIGKILL)
+        found = [p for p, line in session_processes(self.process.pid) if sign in line]
+        os.kill(found[0], signal.SIGKILL)
 
     def kill_session(self) -> None:
         """Also what outlives a killed driver: Ray's agents take their time."""
@@ -213,7 +213,7 @@ def test_mishaps_leave_no_trace(whole: Study, study: Study) -> None:
     """A worker is killed, the driver interrupted, and the next one killed."""
     study.start()
     study.wait_for(lambda: len(study.checkpoints()) >= 1)
-    study.kill_worker()
+    study.kill_one("Trainable")
     study.wait_for(lambda: len(study.figures()) >= 2)
     start = time.monotonic()
     study.send(signal.SIGTERM)
@@ -233,6 +233,25 @@ def test_mishaps_leave_no_trace(whole: Study, study: Study) -> None:
     assert study.wait() == -signal.SIGKILL
     study.kill_session()
 
+    study.run()
+    assert study.table == whole.table
+    assert study.comparable() == whole.comparable()
+
+
+def test_a_run_ends_with_its_ray_and_the_same_command_continues(whole: Study, study: Study) -> None:
+    """Ray itself would wait, for ever or for a minute, for a part of it that has died."""
+    for part in ("raylet", "gcs_server"):
+        study.start()
+        num_figures = len(study.figures())
+        study.wait_for(lambda n=num_figures: len(study.figures()) >= n + 2)
+        study.kill_one(f"/{part} ")
+        assert study.wait() == 1, study.log.read_text()
+        assert f"error: Ray's {part} died\n" in study.log.read_text()
+        assert "Traceback" not in study.log.read_text()
+        statuses = {entry["words"][record.STATUS] for entry in study.record().values()}
+        assert record.INTERRUPTED in statuses
+        assert statuses.isdisjoint({record.RUNNING, record.FAILED}), study.record()
+        study.kill_session()
     study.run()
     assert study.table == whole.table
     assert study.comparable() == whole.comparable()

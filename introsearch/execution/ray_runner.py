@@ -16,9 +16,11 @@ from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from introsearch.errors import ClusterError
 from introsearch.execution.conductor import Conductor
 from introsearch.execution.crashes import kernel_kills
 from introsearch.execution.progress import Progress
+from introsearch.execution.ray_start import abandon_ray, dead_process
 from introsearch.execution.signals import signals_not_lost
 from introsearch.results.record import Evaluation
 from introsearch.study.model import Resources, Trial
@@ -94,8 +96,14 @@ def _fit(scheduler: _Scheduler, *, resources: Resources, folder: Path, deadline:
     try:
         with signals_not_lost():
             tuner.fit()
-    except TuneError:
-        if scheduler.error is not None:
+    except (_RayDied, Exception) as error:
+        if process := dead_process():
+            abandon_ray()
+            raise ClusterError(
+                f"Ray's {process} died",
+                hint="was it killed, perhaps for want of memory? The same command continues",
+            ) from None
+        if isinstance(error, TuneError) and scheduler.error is not None:
             raise scheduler.error from None
         raise
     finally:
@@ -110,6 +118,15 @@ def _traceback(trial: TuneTrial) -> str:
     """Of every attempt. `trial.get_error()` reads a copy that is not made yet at this moment."""
     path = Path(trial.error_file or "")
     return path.read_text(errors="replace") if path.is_file() else ""
+
+
+class _RayDied(BaseException):
+    """No `Exception`: at one, Ray Tune would first tell all trials to stop, and hang."""
+
+
+def _check_ray() -> None:
+    if dead_process():
+        raise _RayDied
 
 
 class _NotPickled:
@@ -165,6 +182,7 @@ class _Scheduler(_NotPickled, FIFOScheduler):
 
     def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:
         self.running.discard(_trial_name(trial))
+        _check_ray()
         restarted = trial.run_metadata.num_failures > trial.max_failures
         if not restarted and not self.may_fail:
             self.lost.add(_trial_name(trial))
@@ -253,6 +271,7 @@ class _Abort(_NotPickled, tune.Stopper):
         return False
 
     def stop_all(self) -> bool:
+        _check_ray()
         if time.monotonic() > self.deadline:
             self.conductor.abort_reason = "the time is over (budget.max_hours)"
         return bool(self.conductor.abort_reason)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
+import os
+import sys
 from collections.abc import Callable
 
 import ray
@@ -64,6 +67,31 @@ def _init_ray(cluster: LocalCluster | RayCluster) -> None:
             hint="is its authentication token the one under token_file, does this machine belong "
             "to it, and are the versions of Ray and Python the same?",
         ) from error
+
+
+def dead_process() -> str | None:
+    """The name of a process that the Ray started here cannot do without, and which has died.
+
+    Ray itself waits for a dead one for ever. Of a Ray that was started elsewhere nothing is known.
+    """
+    node = ray._private.worker._global_node
+    dead = {name for name, _ in node.dead_processes()} if node is not None else set()
+    return min(dead & {"gcs_server", "raylet"}, default=None)
+
+
+def abandon_ray() -> None:
+    """Kill what is left of a Ray of which a part has died, and leave it out at our exit.
+
+    Its own way to end asks the dead part first, for a minute, and then breaks off the process.
+    """
+    ray._private.worker._global_node.kill_all_processes(check_alive=False)
+    atexit.register(_exit_at_once)  # before what Ray registered earlier
+
+
+def _exit_at_once() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(1)  # as for every `ClusterError`
 
 
 def _most(name: str) -> float:

@@ -10,7 +10,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from introsearch.errors import TooManyFailed
+from introsearch.errors import ClusterError, TooManyFailed
 from introsearch.execution.conductor import Conductor
 from introsearch.execution.progress import Progress
 from introsearch.execution.ray_runner import run_trials
@@ -84,7 +84,7 @@ class StudyRunner:
             result = read_result(self.client, self.study)
             self._record_result(result)
             return result
-        except (Interrupted, KeyboardInterrupt):
+        except (Interrupted, KeyboardInterrupt, ClusterError):
             self.recorder.end_study(record.INTERRUPTED)
             raise
         except MlflowException:
