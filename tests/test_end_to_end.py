@@ -239,19 +239,17 @@ def test_mishaps_leave_no_trace(whole: Study, study: Study) -> None:
 
 
 def test_a_run_ends_with_its_ray_and_the_same_command_continues(whole: Study, study: Study) -> None:
-    """Ray itself would wait, for ever or for a minute, for a part of it that has died."""
-    for part in ("raylet", "gcs_server"):
-        study.start()
-        num_figures = len(study.figures())
-        study.wait_for(lambda n=num_figures: len(study.figures()) >= n + 2)
-        study.kill_one(f"/{part} ")
-        assert study.wait() == 1, study.log.read_text()
-        assert f"error: Ray's {part} died\n" in study.log.read_text()
-        assert "Traceback" not in study.log.read_text()
-        statuses = {entry["words"][record.STATUS] for entry in study.record().values()}
-        assert record.INTERRUPTED in statuses
-        assert statuses.isdisjoint({record.RUNNING, record.FAILED}), study.record()
-        study.kill_session()
+    """Ray itself would wait for ever for a part of it that has died."""
+    study.start()
+    study.wait_for(lambda: len(study.figures()) >= 1)
+    study.kill_one("/raylet ")
+    assert study.wait() == 1, study.log.read_text()
+    assert "error: Ray's raylet died\n" in study.log.read_text()
+    assert "Traceback" not in study.log.read_text()
+    statuses = {entry["words"][record.STATUS] for entry in study.record().values()}
+    assert record.INTERRUPTED in statuses
+    assert statuses.isdisjoint({record.RUNNING, record.FAILED}), study.record()
+    study.kill_session()
     study.run()
     assert study.table == whole.table
     assert study.comparable() == whole.comparable()

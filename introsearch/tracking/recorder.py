@@ -285,10 +285,12 @@ class Recorder:
         if run.data.metrics == finite and run.data.tags.get(record.CHOSEN) == chosen:
             return
         now = time.time_ns() // 1_000_000
+        # A killed driver may have left the metrics without the tag, which MLflow writes later.
+        new = {k: v for k, v in finite.items() if run.data.metrics.get(k) != v}
         self.client.set_terminated(run.info.run_id, "FINISHED")
         self.client.log_batch(
             run.info.run_id,
-            metrics=[Metric(key, value, now, 0) for key, value in finite.items()],
+            metrics=[Metric(key, value, now, 0) for key, value in new.items()],
             tags=[RunTag(record.CHOSEN, chosen)],
         )
 
