@@ -146,7 +146,7 @@ def test_the_command_serves_until_told_to_end(
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line.startswith("served  http://127.0.0.1:5"), line
-        assert line.rstrip().endswith(f"/#/experiments/{experiment_id}")
+        assert line.rstrip().endswith(f"/#/experiments/{experiment_id}/runs")
         port = int(line.split(":")[2].split("/")[0])
         connection = http.client.HTTPConnection(ui.HOST, port, timeout=30)
         connection.request("GET", "/")
