@@ -27,7 +27,7 @@ from introsearch.training.collapse_settings import (
 )
 from introsearch.training.random_streams import make_stream, stream_seed
 from introsearch.training.settings import TrainerSettings
-from introsearch.training.vae import _means
+from introsearch.training.vae import mean_terms
 
 
 class CollapseTrainer(Trainer):
@@ -118,7 +118,7 @@ class CollapseTrainer(Trainer):
             self.optimiser.param_groups[0]["lr"] = self._learning_rate()
             history.append(self._step())
             self.iteration += 1
-        return _means(history, start=start)
+        return mean_terms(history, start=start)
 
     def _step(self) -> dict[str, Tensor]:
         loss = self._loss(self._moments())

@@ -116,7 +116,7 @@ class VAE(Trainer):
             self._before_step()
             history.append(self._step())
             self.iteration += 1
-        return _means(history, start=start)
+        return mean_terms(history, start=start)
 
     def _before_step(self) -> None:
         if self.iteration in self.settings.lr_milestones:
@@ -249,7 +249,7 @@ class VAE(Trainer):
         """Make `self.prior` the kind of prior that is in use at `self.iteration`."""
 
 
-def _means(history: list[dict[str, Tensor]], *, start: int) -> dict[str, float]:
+def mean_terms(history: list[dict[str, Tensor]], *, start: int) -> dict[str, float]:
     """Mean of each term over an interval, read from the device once per kind of step."""
     means: dict[str, float] = {}
     for name in history[-1]:
