@@ -41,6 +41,7 @@ class DatasetEntry(NamedTuple):
 class MetricEntry(NamedTuple):
     """A metric function; `costly` ones are computed once, at the end of a report trial.
 
+    `goal` is empty where no value is better than another: it cannot be bold in a table.
     `data` are the kinds of data sets that it is for, separated by spaces; empty is any.
     """
 
@@ -155,13 +156,13 @@ METRICS: dict[str, MetricEntry] = {
         name: MetricEntry(f"introsearch.metrics.modes:{name}", False, goal, data)
         for name, goal, data in (
             ("active_modes", "maximize", "modes modes_of_two"),
-            ("predicted_modes", "maximize", "modes modes_of_two"),
+            ("predicted_modes", "", "modes modes_of_two"),
             ("active_modes_z2", "maximize", "modes_of_two"),
-            ("predicted_modes_z2", "maximize", "modes_of_two"),
-            ("mode_kl", "maximize", "modes modes_of_two"),
-            ("predicted_kl", "maximize", "modes modes_of_two"),
-            ("mode_kl_z2", "maximize", "modes_of_two"),
-            ("predicted_kl_z2", "maximize", "modes_of_two"),
+            ("predicted_modes_z2", "", "modes_of_two"),
+            ("mode_kl", "", "modes modes_of_two"),
+            ("predicted_kl", "", "modes modes_of_two"),
+            ("mode_kl_z2", "", "modes_of_two"),
+            ("predicted_kl_z2", "", "modes_of_two"),
             ("kl_gap", "minimize", "modes modes_of_two"),
             ("lam_gap", "minimize", "modes modes_of_two"),
             ("loss_gap", "minimize", "modes modes_of_two"),

@@ -45,7 +45,8 @@ def compare(
     Args:
         summary: as returned by `statistics.summarise`.
         frame: one row per seed run.
-        goals: ``minimize`` or ``maximize`` for each metric of the summary.
+        goals: ``minimize`` or ``maximize`` for each metric of the summary; of one without a goal
+            (empty), no row is better than another.
         seeds: the report seeds.
         blocks: the block of each group; rows of different blocks are not compared.
 
@@ -53,7 +54,7 @@ def compare(
         The summary with `COMPARISON_COLUMNS`: a bootstrap interval of the mean (95 %, BCa; NaN
         below `MIN_SEEDS` seeds), the corrected p-value (NaN where nothing was tested), and the
         verdict: `BEST`, `TIED` (not significantly worse than the best at 5 %), `WORSE`, `TOO_FEW`
-        (less than `MIN_SEEDS` seeds in common), or empty without a value.
+        (less than `MIN_SEEDS` seeds in common), or empty without a value or a goal.
 
     Raises:
         ConfigError: an unknown goal.
@@ -81,14 +82,14 @@ def against_best(
 
     Args:
         values: of each row, by seed.
-        sign: 1 if lower is better, -1 if higher is.
+        sign: 1 if lower is better, -1 if higher is, 0 if neither.
 
     Returns:
         Each row's corrected p-value (NaN if not tested) and verdict.
     """
     means = {name: sign * float(np.mean([*v.values()])) for name, v in values.items() if v}
     finite = {name: mean for name, mean in means.items() if math.isfinite(mean)}
-    if not finite:
+    if not finite or sign == 0:
         return dict.fromkeys(values, (math.nan, ""))
     best = min(finite, key=lambda name: finite[name])
     p_values = {

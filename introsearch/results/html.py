@@ -13,7 +13,7 @@ import pandas as pd
 from introsearch.results import record
 from introsearch.results.comparison import BEST
 from introsearch.results.report import StudyFigure, StudyReport
-from introsearch.results.tables import arrow, format_number, used_marks
+from introsearch.results.tables import format_number, titled, used_marks
 from introsearch.study.model import trial_name
 
 MAX_FAILURES = 50
@@ -74,7 +74,7 @@ def _result_table(page: _Page) -> str:
     result = page.report.result
     goals = result.study.metric_goals
     marks = used_marks(result.summary["verdict"])
-    header = ["group", *(f"{metric} {arrow(goal)}" for metric, goal in goals.items()), "n"]
+    header = ["group", *(titled(metric, goal) for metric, goal in goals.items()), "n"]
     rows, blocks = [], []
     for group, of_group in result.summary.groupby("group", sort=False):
         by_metric = of_group.set_index("metric")

@@ -16,7 +16,7 @@ from introsearch.results.published import (
     rows_for,
 )
 from introsearch.results.result import StudyResult
-from introsearch.results.tables import Cell, arrow, format_number, used_marks, write_table
+from introsearch.results.tables import Cell, format_number, titled, used_marks, write_table
 
 
 def paper_table(
@@ -49,7 +49,7 @@ def paper_table(
             [
                 [
                     Cell(block),
-                    Cell(f"{metric} {arrow(goals[metric])}"),
+                    Cell(titled(metric, goals[metric])),
                     *(_cell(rows.get((group, metric)), marks) for group in groups),
                 ]
                 for metric in metrics

@@ -23,17 +23,20 @@ SUMMARY_COLUMNS = (
 _PRECEDENCE = {
     "finished": 0, "diverged": 0, "failed": 1, "stopped": 2, "interrupted": 3, "running": 3,
 }  # fmt: skip
-_SIGNS = {"minimize": 1.0, "maximize": -1.0}
+_SIGNS = {"minimize": 1.0, "maximize": -1.0, "": 0.0}
 
 
 def sign_of(goal: str) -> float:
     """What to multiply a metric by so that lower is better: 1 to minimize, -1 to maximize.
 
+    It is 0 for a metric without a goal, of which no value is better than another.
+
     Raises:
-        ConfigError: `goal` is neither ``minimize`` nor ``maximize``.
+        ConfigError: `goal` is neither ``minimize`` nor ``maximize``, nor empty.
     """
     if goal not in _SIGNS:
-        raise ConfigError(f"unknown goal {goal!r}", hint=nearest_hint(goal, _SIGNS))
+        hint = nearest_hint(goal, ("minimize", "maximize"))
+        raise ConfigError(f"unknown goal {goal!r}", hint=hint)
     return _SIGNS[goal]
 
 

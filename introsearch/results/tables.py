@@ -26,7 +26,7 @@ FORMATS = ("md", "csv", "tex")
 EXTRACTOR = "extractor"  # a column of csv, where there is one
 
 _PLUS_MINUS = "\u00b1"
-_ARROWS = {1.0: "\u2193", -1.0: "\u2191"}
+_ARROWS = {1.0: "\u2193", -1.0: "\u2191", 0.0: ""}
 _MARKS = {TIED: "\u2020", TOO_FEW: "\u2021"}
 _MAX_DECIMALS = 6
 _TEX_ESCAPES = {
@@ -73,7 +73,7 @@ def render(
     Args:
         summary: as returned by `comparison.compare`, or `extractors.with_extractors`.
         metrics: which metrics to show, in this order.
-        goals: ``minimize`` or ``maximize`` for each of them.
+        goals: ``minimize`` or ``maximize`` for each of them, or empty: then none is bold.
         fmt: ``md``, ``tex`` (needs the package booktabs) or ``csv`` (tidy, a row per group and
             metric with every number in full, no caption).
         caption: plain text, see `caption`.
@@ -95,7 +95,7 @@ def render(
     if fmt == "csv":
         return _summary_csv(summary, metrics)
     signs = {metric: sign_of(goals[metric]) for metric in metrics}
-    titles = [f"{metric} {arrow(goals[metric])}" for metric in signs]
+    titles = [titled(metric, goals[metric]) for metric in signs]
     header = [Cell(text) for text in ("group", *titles, "n")]
     marks = used_marks(summary["verdict"])
     body = [_summary_block(rows, signs, marks) for rows in _split(summary, blocks)]
@@ -247,9 +247,9 @@ def _exponent(value: float) -> int:
     return int(f"{value:.1e}".partition("e")[2])
 
 
-def arrow(goal: str) -> str:
-    """Which way is better."""
-    return _ARROWS[sign_of(goal)]
+def titled(metric: str, goal: str) -> str:
+    """A metric's name with an arrow that says which way is better, if one is."""
+    return f"{metric} {_ARROWS[sign_of(goal)]}".rstrip()
 
 
 def used_marks(verdicts: Iterable[str]) -> dict[str, str]:
@@ -268,7 +268,7 @@ def _summary_block(
             row = _of_metric(of_group, metric).iloc[0]
             mean, std, n = float(row["mean"]), float(row["std"]), int(row["n"])
             text = format_number(mean, std=std, n=n)
-            is_best = sign * mean == best[metric]
+            is_best = sign != 0 and sign * mean == best[metric]
             mark = "" if is_best else marks.get(row["verdict"], "")
             cells.append(Cell(text, is_number=math.isfinite(mean), bold=is_best, mark=mark))
         block.append([*cells, Cell(_counts(of_group, list(signs)))])

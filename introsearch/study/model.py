@@ -230,14 +230,21 @@ class Study:
 
     @property
     def metric_goals(self) -> dict[str, str]:
-        """The goal of every metric that is computed, by name: one's own first, then registered."""
+        """The goal of every metric that is computed, by name: one's own first, then registered.
+
+        It is empty for a registered metric of which no value is better than another, unless it is
+        what trials are compared by.
+        """
         own = {m.name: m.goal for m in (self.metric, *self.metrics) if is_path(m.name)}
         applicable = {
             name
             for trainer, dataset in self._trained_on()
             for name in metrics_for(dataset, trainer=trainer)
         }
-        return own | {name: m.goal for name, m in METRICS.items() if name in applicable}
+        known = {name: m.goal for name, m in METRICS.items() if name in applicable}
+        if self.metric.name in known:
+            known[self.metric.name] = self.metric.goal
+        return own | known
 
     def _trained_on(self) -> set[tuple[str, str | None]]:
         """Trainers and data sets of all variants; None is for trainers without such a setting."""

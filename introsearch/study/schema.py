@@ -11,7 +11,7 @@ import functools
 import math
 from typing import Any
 
-from introsearch.registry import KINDS, PATH, TRAINERS
+from introsearch.registry import KINDS, METRICS, PATH, TRAINERS
 from introsearch.study.loader import NAME, REQUIRED, TOP_LEVEL, VARIANT_NAME
 from introsearch.study.model import (
     Budget,
@@ -97,12 +97,13 @@ def _section(cls: type) -> Schema:
 
 
 def _metric() -> Schema:
-    """The goal of a registered metric is known."""
+    """The goal of a registered metric is known, if it has one."""
     schema = _section(Metric)
+    without = [name for name, entry in METRICS.items() if not entry.goal]
     return {
         **schema,
         "required": ["name"],
-        "if": {"properties": {"name": _ANY_PATH}},
+        "if": {"properties": {"name": {"anyOf": [_ANY_PATH, {"enum": without}]}}},
         "then": {"required": ["goal"]},
     }
 

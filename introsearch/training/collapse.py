@@ -16,7 +16,6 @@ from introsearch.losses.collapse import CollapseLoss, Moments, collapse_loss
 from introsearch.metrics.modes import ModesView, PredictedModes, trained_modes
 from introsearch.nets.shallow import ShallowVAE
 from introsearch.registry import resolve
-from introsearch.training.base import Trainer
 from introsearch.training.collapse_data import Rows, correlated_rows, image_rows, moment_theta
 from introsearch.training.collapse_moments import exact_moments, sampled_moments
 from introsearch.training.collapse_settings import (
@@ -27,10 +26,10 @@ from introsearch.training.collapse_settings import (
 )
 from introsearch.training.random_streams import make_stream, stream_seed
 from introsearch.training.settings import TrainerSettings
-from introsearch.training.vae import mean_terms
+from introsearch.training.stepwise import StepwiseTrainer, descend
 
 
-class CollapseTrainer(Trainer):
+class CollapseTrainer(StepwiseTrainer):
     """Minimises the beta-ELBO of one kind of model; subclasses say which.
 
     Args:
@@ -107,24 +106,12 @@ class CollapseTrainer(Trainer):
         done = self.iteration / self.settings.iterations
         return float(self.settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done)))
 
-    def advance(self, iterations: int) -> dict[str, float]:
-        """Train for `iterations` more and return the mean of every loss term.
-
-        Raises:
-            TrialDiverged: a term was NaN or infinite; says which and when.
-        """
-        start, history = self.iteration, []
-        for _ in range(iterations):
-            self.optimiser.param_groups[0]["lr"] = self._learning_rate()
-            history.append(self._step())
-            self.iteration += 1
-        return mean_terms(history, start=start)
+    def _before_step(self) -> None:
+        self.optimiser.param_groups[0]["lr"] = self._learning_rate()
 
     def _step(self) -> dict[str, Tensor]:
         loss = self._loss(self._moments())
-        self.optimiser.zero_grad()
-        loss.total.backward()
-        self.optimiser.step()
+        descend(self.optimiser, loss.total)
         names = ("kl",) if len(loss.kls) == 1 else ("kl_z1", "kl_z2")
         terms = {"loss": loss.total, "rec": loss.rec, **dict(zip(names, loss.kls, strict=True))}
         return {name: term.detach() for name, term in terms.items()}

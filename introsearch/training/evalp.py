@@ -14,6 +14,7 @@ from introsearch.priors.energy import EnergyPrior
 from introsearch.training.latent_flow import LatentFlow
 from introsearch.training.latent_settings import EVaLPSettings
 from introsearch.training.settings import TrainerSettings
+from introsearch.training.stepwise import descend
 
 
 class EVaLP(LatentFlow):
@@ -69,7 +70,7 @@ class EVaLP(LatentFlow):
             penalty_weight=s.penalty_weight,
             one_sided=s.one_sided_penalty,
         )
-        self._update("energy", loss.total)
+        descend(self.optimisers["energy"], loss.total)
         return {"gap": loss.gap, "penalty": loss.penalty}
 
     def _sampler_step(self) -> dict[str, Tensor]:
@@ -78,5 +79,5 @@ class EVaLP(LatentFlow):
         loss = sampler_loss(
             self.energy(z), log_density, self.base.log_prob(z), kl_weight=s.kl_weight
         )
-        self._update("sampler", loss.total)
+        descend(self.optimisers["sampler"], loss.total)
         return {"energy": loss.energy, "kl": loss.kl}

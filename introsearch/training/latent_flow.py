@@ -12,6 +12,7 @@ from introsearch.priors.flow import FlowPrior
 from introsearch.training.latent_prior import LatentPriorTrainer
 from introsearch.training.latent_settings import LatentFlowSettings
 from introsearch.training.settings import TrainerSettings
+from introsearch.training.stepwise import descend
 from introsearch.training.weight_average import WeightAverage
 
 
@@ -36,6 +37,6 @@ class LatentFlow(LatentPriorTrainer):
 
     def _step(self) -> dict[str, Tensor]:
         nll = -self.sampler.log_prob(self._posterior_batch(self.settings.batch_size)).mean()
-        self._update("sampler", nll)
+        descend(self.optimisers["sampler"], nll)
         self.average.update({"sampler": self.sampler})
         return {"nll": nll.detach()}

@@ -151,14 +151,6 @@ class LatentPriorTrainer(VAE):
             q = self.encoder(self.dataset.sample(n, self.streams["data"]))
         return reparameterise(*q, self._noise(*q.mu.shape))
 
-    def _update(self, player: str, loss: Tensor) -> None:
-        """Backpropagate into one player's parameters alone, and take its step."""
-        parameters = list(self.players[player].parameters())
-        optimiser = self.optimisers[player]
-        optimiser.zero_grad()
-        loss.backward(inputs=parameters)
-        optimiser.step()
-
     # -- checkpoints ----------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:

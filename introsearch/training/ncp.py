@@ -13,6 +13,7 @@ from introsearch.priors.energy import EnergyPrior
 from introsearch.training.latent_prior import LatentPriorTrainer
 from introsearch.training.latent_settings import NCPSettings
 from introsearch.training.settings import TrainerSettings
+from introsearch.training.stepwise import descend
 
 
 class NCP(LatentPriorTrainer):
@@ -40,5 +41,5 @@ class NCP(LatentPriorTrainer):
         positive = self._posterior_batch(n)
         negative = self.base.sample(n, self.streams["noise"])
         loss = contrastive_loss(self.energy(positive), self.energy(negative))
-        self._update("energy", loss)
+        descend(self.optimisers["energy"], loss)
         return {"cross_entropy": loss.detach()}

@@ -15,6 +15,7 @@ from introsearch.losses.vae import squared_error
 from introsearch.metrics.fixed_sets import FixedSetsView
 from introsearch.metrics.view import ModelView
 from introsearch.training.settings import Proposition1Settings, TrainerSettings
+from introsearch.training.stepwise import descend
 from introsearch.training.vae import VAE
 
 
@@ -65,10 +66,7 @@ class Proposition1(VAE):
             alpha=s.alpha,
             scale=1 / self.dataset.dims,
         )
-        optimiser = self.optimisers["encoder"]
-        optimiser.zero_grad()
-        loss.total.backward(inputs=list(self.encoder.parameters()))
-        optimiser.step()
+        descend(self.optimisers["encoder"], loss.total)
         terms = {"loss_encoder": loss.total}
         for name, of_set in (("real", real), ("fake", fake)):
             rec, kl = of_set.rec.mean(), of_set.kl.mean()

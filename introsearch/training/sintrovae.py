@@ -22,6 +22,7 @@ from introsearch.priors.mixture import MixtureOfGaussians
 from introsearch.priors.vamp import VampPrior
 from introsearch.training.settings import SIntroVAESettings, TrainerSettings
 from introsearch.training.spans import span
+from introsearch.training.stepwise import descend
 from introsearch.training.vae import VAE
 from introsearch.training.weight_average import WeightAverage
 
@@ -149,7 +150,7 @@ class SIntroVAE(VAE):
             r_entropy=s.r_entropy,
         )
         # retain_graph: the decoder's part of it is used once more, by the generator step.
-        self._update("encoder", loss.total, retain_graph=True)
+        descend(self.optimisers["encoder"], loss.total, retain_graph=True)
         return {
             "loss_encoder": loss.total,
             "rec": loss.rec,
@@ -178,21 +179,12 @@ class SIntroVAE(VAE):
             rec_generated=self._rec_generated(generated.detach()),
             gamma_r=s.gamma_r,
         )
-        self._update("generator", loss.total)
+        descend(self.optimisers["generator"], loss.total)
         return {
             "loss_generator": loss.total,
             "kl_fake": loss.kl_fake,
             "kl_recon": loss.kl_recon,
         }
-
-    def _update(self, player: str, loss: Tensor, *, retain_graph: bool = False) -> None:
-        """Backpropagate into one player's parameters alone, and take its step."""
-        optimiser = self.optimisers[player]
-        parameters = [p for group in optimiser.param_groups for p in group["params"]]
-        optimiser.zero_grad()
-        loss.backward(inputs=[p for p in parameters if p.requires_grad], retain_graph=retain_graph)
-        with span("optimiser"):
-            optimiser.step()
 
     @property
     def _scale(self) -> float:

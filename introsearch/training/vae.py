@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from introsearch.data.base import Data, DataContext
 from introsearch.data.images import ImageData
-from introsearch.errors import TrialDiverged
 from introsearch.losses.kl import kl_monte_carlo, kl_standard_normal, reparameterise
 from introsearch.losses.vae import squared_error, vae_loss
 from introsearch.metrics.generation import view_extractor
@@ -18,7 +17,6 @@ from introsearch.metrics.view import ModelView
 from introsearch.nets.mlp import Posterior
 from introsearch.priors.base import Prior, PriorContext
 from introsearch.registry import resolve
-from introsearch.training.base import Trainer
 from introsearch.training.epochs import EpochBatches
 from introsearch.training.figure_data import ImageFigure, TrialFigure
 from introsearch.training.model_figures import image_figure, points_figure
@@ -26,9 +24,10 @@ from introsearch.training.networks import make_networks
 from introsearch.training.random_streams import make_stream, stream_seed
 from introsearch.training.settings import TrainerSettings, VAESettings
 from introsearch.training.spans import span
+from introsearch.training.stepwise import StepwiseTrainer
 
 
-class VAE(Trainer):
+class VAE(StepwiseTrainer):
     """Trains encoder, decoder and prior together on beta_rec * rec + beta_kl * kl.
 
     Args:
@@ -104,19 +103,6 @@ class VAE(Trainer):
         return self.settings.learning_rate * self.settings.lr_decay**passed
 
     # -- training -------------------------------------------------------------------------------
-
-    def advance(self, iterations: int) -> dict[str, float]:
-        """Train for `iterations` more and return the mean of every loss term.
-
-        Raises:
-            TrialDiverged: a term was NaN or infinite; says which and when.
-        """
-        start, history = self.iteration, []
-        for _ in range(iterations):
-            self._before_step()
-            history.append(self._step())
-            self.iteration += 1
-        return mean_terms(history, start=start)
 
     def _before_step(self) -> None:
         if self.iteration in self.settings.lr_milestones:
@@ -247,16 +233,3 @@ class VAE(Trainer):
 
     def _restore_prior(self) -> None:
         """Make `self.prior` the kind of prior that is in use at `self.iteration`."""
-
-
-def mean_terms(history: list[dict[str, Tensor]], *, start: int) -> dict[str, float]:
-    """Mean of each term over an interval, read from the device once per kind of step."""
-    means: dict[str, float] = {}
-    for name in history[-1]:
-        first = next(i for i, terms in enumerate(history) if name in terms)
-        values = torch.stack([terms[name] for terms in history[first:]]).double().cpu()
-        bad = (~values.isfinite()).nonzero()
-        if len(bad):
-            raise TrialDiverged(f"loss term {name!r}", iteration=start + first + int(bad[0]) + 1)
-        means[name] = float(values.mean())
-    return means

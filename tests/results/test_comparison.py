@@ -182,6 +182,12 @@ def test_a_summary_gets_intervals_and_verdicts_per_block() -> None:
     assert rest[["ci_low", "p_value"]].isna().all(axis=None)
 
 
+def test_without_a_goal_nothing_is_compared() -> None:
+    table = compared(goal="")
+    assert set(table["verdict"]) == {""}
+    assert table["p_value"].isna().all()
+
+
 def test_an_empty_summary_has_the_columns() -> None:
     frame = pd.DataFrame(columns=["config_id", "seed", "groups", "status", "run_id"])
     summary = summarise(frame, metrics=[], chosen={}, seeds=SEEDS)

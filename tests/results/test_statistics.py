@@ -219,7 +219,7 @@ class TestSummarise:
 
 
 def test_sign_of() -> None:
-    assert (sign_of("minimize"), sign_of("maximize")) == (1.0, -1.0)
+    assert (sign_of("minimize"), sign_of("maximize"), sign_of("")) == (1.0, -1.0, 0.0)
 
 
 def test_results_import_neither_torch_nor_ray() -> None:

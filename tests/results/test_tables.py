@@ -348,6 +348,16 @@ class TestCaption:
         assert "Seeds used for both (0, 2) favour the chosen configuration." in text
 
 
+@pytest.mark.parametrize("fmt", ["md", "tex"])
+def test_without_a_goal_no_value_is_better(fmt: str) -> None:
+    rows = [row("a", "predicted", 1.0), row("b", "predicted", 2.0)]
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    text = render(frame, metrics=["predicted"], goals={"predicted": ""}, fmt=fmt, caption="")
+    assert "2.0" in text
+    for mark in ("**", "mathbf", "\u2191", "\u2193", "arrow"):
+        assert mark not in text
+
+
 def test_bad_input() -> None:
     rows = [row("a", "kl", 1.0)]
     frame = pd.DataFrame(rows)

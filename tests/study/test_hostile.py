@@ -25,6 +25,7 @@ EDITS = [
     ("trainer: sintrovae", "trainer: sintro", "trainer", 2, "sintro", "'sintrovae'"),
     ("{name: hist_kl_paper}", "{name: hist_kl_papr}", "metric.name", 4, "papr", "'hist_kl_paper'"),
     ("paper}", "paper, goal: maximize}", "metric.goal", 4, "contradicts", "minimize"),
+    ("hist_kl_paper}", "mode_kl}", "metric.goal", 4, "missing", "goal: minimize"),
     ("paper}", "paper, goal: small}", "metric.goal", 4, "small", "minimize"),
     ("{name: hist_kl_paper}", "hist_kl_paper", "metric", 4, "keys and values", "name: ..."),
     ("method: grid", "method: bayes", "method", 3, "bayes", "grid, random, tpe"),
