@@ -16,7 +16,9 @@ from common import parser, read, run
 from introsearch.results.paper_tables import paper_table
 from introsearch.results.tables import FORMATS
 
-METRICS = ("fid_gen", "kid_gen", "precision_gen", "recall_gen", "mmd_latent", "mmd_null")
+METRICS = (
+    "fid_gen", "kid_gen", "precision_gen", "recall_gen", "mmd_latent", "mmd_null", "sampling_ms",
+)  # fmt: skip
 
 
 def show(options: argparse.Namespace) -> None:

@@ -42,13 +42,16 @@ class MetricEntry(NamedTuple):
     """A metric function; `costly` ones are computed once, at the end of a report trial.
 
     `goal` is empty where no value is better than another: it cannot be bold in a table.
-    `data` are the kinds of data sets that it is for, separated by spaces; empty is any.
+    `data` are the kinds of data sets that it is for, separated by spaces; empty is any. `timing` is
+    a wall time, never twice the same: it is recorded, but nothing is chosen or compared by it, and
+    tables, which come out the same on every run, leave it out.
     """
 
     function: str
     costly: bool = False
     goal: str = "minimize"
     data: str = ""
+    timing: bool = False
 
 
 DATASETS: dict[str, DatasetEntry] = {
@@ -151,6 +154,9 @@ METRICS: dict[str, MetricEntry] = {
             ("effective_share", "maximize", "images latents"),
         )
     },
+    "sampling_ms": MetricEntry(
+        "introsearch.metrics.latents:sampling_ms", True, data="images latents", timing=True
+    ),
     "gnelbo_e7": MetricEntry("introsearch.metrics.elbo:gnelbo_e7", costly=True, data="points"),
     **{
         name: MetricEntry(f"introsearch.metrics.modes:{name}", False, goal, data)
@@ -266,6 +272,11 @@ def is_path(name: str) -> bool:
 def is_costly(metric: str) -> bool:
     """Whether a metric is computed once only, at the end of a report trial."""
     return metric in METRICS and METRICS[metric].costly
+
+
+def is_timing(metric: str) -> bool:
+    """Whether a metric is a wall time, never twice the same."""
+    return metric in METRICS and METRICS[metric].timing
 
 
 def data_kind(dataset: str) -> str:

@@ -25,6 +25,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from introsearch.registry import is_timing
 from introsearch.results import record
 from introsearch.results.runs import find_experiment, runs_of
 from introsearch.tracking.store import open_store
@@ -69,7 +70,7 @@ def whole_record(study: Study) -> dict[tuple[str, ...], dict[str, Any]]:
                 "points": {
                     name: [(p.step, p.value) for p in client.get_metric_history(run_id, name)]
                     for name in run.data.metrics
-                    if not name.startswith(record.SECONDS)
+                    if not name.startswith(record.SECONDS) and not is_timing(name.partition(".")[0])
                 },
             }
     close(client)

@@ -86,7 +86,8 @@ def test_every_metric_is_finite_repeatable_and_harmless(name, kind, monkeypatch)
     trainer.advance(3)
     before = copy.deepcopy(trainer.state_dict())
     first, second = trainer.evaluate([name]), trainer.evaluate([name])
-    assert first == second
+    assert first == second or METRICS[name].timing
+    assert first[name] > 0 or not METRICS[name].timing
     assert math.isfinite(first[name])
     for part in ("encoder", "decoder", "streams"):
         torch.testing.assert_close(trainer.state_dict()[part], before[part], rtol=0, atol=0)

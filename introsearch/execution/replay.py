@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from introsearch.errors import ConfigError
+from introsearch.registry import is_timing
 from introsearch.results import record
 from introsearch.results.record import DIVERGED, Evaluation
 from introsearch.results.result import read_study
@@ -129,14 +130,14 @@ def replay(
 
 
 def _recorded_values(client: MlflowClient, run: Run) -> dict[int, dict[str, float]]:
-    """Metrics and losses by iteration, for every recorded evaluation."""
+    """Metrics and losses by iteration, for every recorded evaluation; no wall times."""
     last = int(run.data.tags.get(record.ITERATION, -1))
     values: dict[int, dict[str, float]] = {}
     for name in (record.SECONDS, *(name for name in run.data.metrics if name != record.SECONDS)):
         for point in client.get_metric_history(run.info.run_id, name):
             if point.step <= last:
                 at = values.setdefault(point.step, {})
-                if name != record.SECONDS:
+                if name != record.SECONDS and not is_timing(name):
                     at[name] = point.value
     if not values:
         status, reason = run.data.tags[record.STATUS], run.data.tags.get(record.REASON, "")

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 LARGEST_LOG_SCALE = 2.0  # of one block: a factor of 7.4
+BLOCK_ROWS = 2048  # points that pass together where nothing but points is wanted
 
 
 class Mapped(NamedTuple):
@@ -75,6 +76,20 @@ class RealNVP(nn.Module):
             parts[1 - i % 2] = parts[1 - i % 2] * log_scale.exp() + shift
             log_det = log_det + log_scale.sum(dim=1)
         return Mapped(torch.cat(parts, dim=1)[:, self.back_in_order], log_det)
+
+    def points(self, noise: Tensor) -> Tensor:
+        """z = g(noise) alone for noise [N, L]: without log-determinants, a block of rows at a time.
+
+        Blocks stay in cache; the products of matrices take most of the time that is left.
+        """
+        return torch.cat([self._points(block) for block in noise.split(BLOCK_ROWS)])
+
+    def _points(self, noise: Tensor) -> Tensor:
+        parts = [noise[:, 0::2].contiguous(), noise[:, 1::2].contiguous()]
+        for i, block in enumerate(self.blocks):
+            log_scale, shift = block(parts[i % 2])
+            parts[1 - i % 2] = torch.addcmul(shift, parts[1 - i % 2], log_scale.exp())
+        return torch.cat(parts, dim=1)[:, self.back_in_order]
 
     def inverse(self, z: Tensor) -> Mapped:
         """The noise with g(noise) = z for z [N, L], and log |det d noise / dz|."""

@@ -32,19 +32,22 @@ class FlowPrior(Prior):
         return (log_normal(noise) + log_det).reshape(z.shape[:-1])
 
     def sample(self, n: int, generator: Generator) -> Tensor:
-        return self.sample_with_density(n, generator)[0]
+        return self.flow.points(self._noise(n, generator))
 
     def sample_with_density(self, n: int, generator: Generator) -> tuple[Tensor, Tensor]:
         """[n, L] points and their log-densities [n], from the same pass."""
-        noise = torch.randn(
+        noise = self._noise(n, generator)
+        z, log_det = self.flow(noise)
+        return z, log_normal(noise) - log_det
+
+    def _noise(self, n: int, generator: Generator) -> Tensor:
+        return torch.randn(
             n,
             len(self.zero),
             generator=generator,
             device=self.zero.device,
             dtype=self.zero.dtype,
         )
-        z, log_det = self.flow(noise)
-        return z, log_normal(noise) - log_det
 
 
 def log_normal(noise: Tensor) -> Tensor:

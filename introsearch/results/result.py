@@ -12,6 +12,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from introsearch.errors import ConfigError
+from introsearch.registry import is_timing
 from introsearch.results import record
 from introsearch.results.comparison import compare
 from introsearch.results.extractors import extractors_of, extractors_text, with_extractors
@@ -46,13 +47,15 @@ class StudyResult:
     def table(self, fmt: str) -> str:
         """Mean and std of every metric over the report seeds, as ``md``, ``csv`` or ``tex``.
 
+        Wall times are left out: a table is the same on every run.
+
         Raises:
             ConfigError: its runs were judged by different feature extractors.
         """
         study = self.study
         return render(
             with_extractors(self.summary, self.frame),
-            metrics=list(study.metric_goals),
+            metrics=[name for name in study.metric_goals if not is_timing(name)],
             goals=study.metric_goals,
             fmt=fmt,
             caption=self.caption(),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from introsearch.errors import ConfigError, nearest_hint
-from introsearch.registry import METRICS, add_module_folders, is_costly, is_path
+from introsearch.registry import METRICS, add_module_folders, is_costly, is_path, is_timing
 from introsearch.study.expand import expand
 from introsearch.study.model import (
     Budget,
@@ -150,6 +150,12 @@ def _read_variants(root: Section, *, method: str) -> dict[str, Variant]:
 
 def _read_metric(section: Section) -> Metric:
     name = section.field(Metric, "name")
+    if is_timing(name):
+        raise section.error(
+            f"{name} is a wall time: what it chose would not be chosen again",
+            "name",
+            hint="another metric; wall times are recorded beside it",
+        )
     known = "" if is_path(name) else METRICS[name].goal
     if section.data.get("goal") is None:
         if not known:

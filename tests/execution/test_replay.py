@@ -117,6 +117,15 @@ def test_a_finished_trial_matches_exactly(client: MlflowClient, recorded: Record
     assert "It matches exactly." in replay_text(result)
 
 
+def test_wall_times_are_not_compared(client: MlflowClient, recorded: Recorded) -> None:
+    run = recorded()
+    before = replay(client, run)
+    client.log_batch(run.info.run_id, metrics=[Metric("sampling_ms", 1.5, 0, 25)])
+    result = replay(client, client.get_run(run.info.run_id))
+    assert result.exact
+    assert result.num_values == before.num_values
+
+
 def test_a_stopped_trial_is_replayed_as_far_as_it_is_recorded(
     client: MlflowClient, recorded: Recorded
 ) -> None:

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from introsearch.nets import flow as flow_module
 from introsearch.nets.flow import RealNVP
 from introsearch.priors.flow import FlowPrior, log_normal
 
@@ -42,6 +43,14 @@ def test_single_precision_is_accurate_too():
     torch.testing.assert_close(flow.inverse(z).z, noise, rtol=0, atol=1e-5)
     exact = flow.double()(noise.double()).log_det
     torch.testing.assert_close(log_det.double(), exact, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("latent_dim", "num_blocks"), [(2, 1), (5, 2), (6, 3)])
+def test_points_alone_are_those_with_a_density(latent_dim, num_blocks, monkeypatch):
+    monkeypatch.setattr(flow_module, "BLOCK_ROWS", 7)
+    flow = flow_of(latent_dim, num_blocks=num_blocks)
+    noise = torch.randn(20, latent_dim, dtype=torch.float64)
+    torch.testing.assert_close(flow.points(noise), flow(noise).z, rtol=0, atol=1e-12)
 
 
 def test_it_starts_as_the_identity_and_changes_every_dimension_with_two_blocks():

@@ -24,6 +24,7 @@ EDITS = [
     ("{values: [8gaussians, rings]}", "spirals", "parameters.dataset", 8, "spirals", "2spirals"),
     ("trainer: sintrovae", "trainer: sintro", "trainer", 2, "sintro", "'sintrovae'"),
     ("{name: hist_kl_paper}", "{name: hist_kl_papr}", "metric.name", 4, "papr", "'hist_kl_paper'"),
+    ("hist_kl_paper", "sampling_ms", "metric.name", 4, "wall time", "another metric"),
     ("paper}", "paper, goal: maximize}", "metric.goal", 4, "contradicts", "minimize"),
     ("hist_kl_paper}", "mode_kl}", "metric.goal", 4, "missing", "goal: minimize"),
     ("paper}", "paper, goal: small}", "metric.goal", 4, "small", "minimize"),
