@@ -64,6 +64,7 @@ def recorded(file: Path, name: str, runs_dir: Path) -> None:
     from introsearch.study.expand import expand, ladder_order
     from introsearch.study.loader import load_study
     from introsearch.study.model import trial_name
+    from introsearch.study.schedule import rungs_of
     from introsearch.tracking.address import default_uri
     from introsearch.tracking.store import open_store
 
@@ -82,6 +83,9 @@ def recorded(file: Path, name: str, runs_dir: Path) -> None:
     for group in expansion.groups:
         order = list(ladder_order(study, expansion, group))
         lengths = {c.settings["iterations"] for c in expansion.members[group]}
+        rungs, *others = {rungs_of(study, c) for c in expansion.members[group]}
+        if others:
+            raise SystemExit(f"{group}: the epochs of its configurations differ in length")
         final = {n: history(client, runs[n], metric).get(max(lengths), worst) for n in order}
         for key in compared_by:
             curves = {n: history(client, runs[n], key) for n in order}
@@ -94,13 +98,13 @@ def recorded(file: Path, name: str, runs_dir: Path) -> None:
                         curves,
                         final,
                         order,
-                        rungs=early.rungs,
+                        rungs=rungs,
                         eta=early.eta,
                         length=max(lengths),
                         goal=study.metric.goal,
                     )
                 )
-            say(f"{group}: {len(order)} trials, rungs {early.rungs}, by {key}", found)
+            say(f"{group}: {len(order)} trials, rungs {rungs}, by {key}", found)
 
 
 def history(client: object, run_id: str, key: str) -> dict[int, float]:

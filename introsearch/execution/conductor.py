@@ -14,6 +14,7 @@ from introsearch.results import record
 from introsearch.results.record import Evaluation
 from introsearch.study.ladder import Ladder
 from introsearch.study.model import Configuration, Study, Trial, trial_name
+from introsearch.study.schedule import rung_unit, rungs_of
 from introsearch.study.tpe import Outcome
 from introsearch.tracking.recorder import Recorder
 from introsearch.trial_files import checkpoint_path, figure_paths, traceback_path
@@ -69,7 +70,6 @@ class Conductor:
         self.ended: set[str] = set()
         self.abort_reason = ""
         self.too_many_failed = False
-        self._rungs = study.early_terminate.rungs if study.early_terminate else ()
         self._settled = record.SETTLED - ({record.STOPPED} if reopen_stopped else set())
         self._unmeasured = {
             trial.name
@@ -184,7 +184,7 @@ class Conductor:
         for seed in self.study.seeds.select:
             trial = Trial(configuration=configuration, seed=seed, stage="select")
             for ladder in self._ladders_of(trial):
-                ladder.append(trial.name)
+                ladder.append(trial.name, unit=rung_unit(self.study, configuration))
             self._take_in(trial)
             if self.status(trial.name) not in self._settled:
                 self.queue.append(trial)
@@ -206,9 +206,14 @@ class Conductor:
         if ends == {record.FINISHED}:
             states = [self.recorder.trials[name] for name in names]
             return _mean_outcome([state.metrics[self.study.metric.name] for state in states])
-        curves = [self.recorder.rung_values(self.trials[n], rungs=self._rungs) for n in names]
+        configuration = self.trials[names[0]].configuration
+        rungs = rungs_of(self.study, configuration)
+        curves = [self.recorder.rung_values(self.trials[n], rungs=rungs) for n in names]
         reached = min(max(values, default=-1) for values in curves)
-        return _mean_outcome([values.get(reached, math.nan) for values in curves], rung=reached)
+        return _mean_outcome(
+            [values.get(reached, math.nan) for values in curves],
+            rung=reached // rung_unit(self.study, configuration),
+        )
 
     def _recall(self, trial: Trial) -> None:
         """Give the ladders what the record knows of a trial from earlier runs of the study."""
@@ -216,7 +221,8 @@ class Conductor:
         if state is None or state.status not in record.SETTLED:
             return
         ladders = self._ladders_of(trial)
-        values = self.recorder.rung_values(trial, rungs=self._rungs) if ladders else {}
+        rungs = rungs_of(self.study, trial.configuration)
+        values = self.recorder.rung_values(trial, rungs=rungs) if ladders else {}
         for ladder in ladders:
             for iteration, value in sorted(values.items()):
                 ladder.report(trial.name, iteration, value)
@@ -250,7 +256,8 @@ class Conductor:
         certain = opened.evaluations
         if limits and len(known) == len(limits):
             certain = [e for e in certain if e.iteration <= max(known)]
-        self.recorder.log(opened.trial, certain, rungs=self._rungs)
+        rungs = rungs_of(self.study, opened.trial.configuration)
+        self.recorder.log(opened.trial, certain, rungs=rungs)
 
     def _end(self, opened: _OpenTrial, status: str, decision: str) -> None:
         name = opened.trial.name

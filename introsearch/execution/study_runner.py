@@ -22,9 +22,10 @@ from introsearch.results.result import StudyResult, choose_configurations, read_
 from introsearch.study.cluster import LOCAL, LocalCluster, RayCluster
 from introsearch.study.expand import Expansion, expand, ladder_order, report_trials, select_trials
 from introsearch.study.ladder import Ladder
-from introsearch.study.model import Resources, Study, Trial
+from introsearch.study.model import Resources, Study, Trial, trial_name
+from introsearch.study.schedule import rung_unit
 from introsearch.study.suggestions import expand_suggested
-from introsearch.tracking.recorder import Recorder, TrialState
+from introsearch.tracking.recorder import Recorder
 from introsearch.tracking.store import record_error
 from introsearch.trial_files import checkpoint_path
 
@@ -170,6 +171,11 @@ class StudyRunner:
                 rule.rungs,
                 eta=rule.eta,
                 goal=self.study.metric.goal,
+                units={
+                    trial_name(c.id, seed): rung_unit(self.study, c)
+                    for c in self.expansion.members[group]
+                    for seed in self.study.seeds.select
+                },
             )
             for group in self.expansion.groups
         }
@@ -201,9 +207,17 @@ class StudyRunner:
                 if statuses[i] <= {record.FINISHED, record.STOPPED}
             ]
             if candidates:
-                best = min(candidates, key=lambda m: _progress([states[t.name] for t in m], sign))
+                best = min(candidates, key=lambda members: self._progress(members, sign))
                 revived |= {t.name: t for t in best if states[t.name].status == record.STOPPED}
         return list(revived.values())
+
+    def _progress(self, trials: Sequence[Trial], sign: int) -> tuple[float, float]:
+        """Sorts configurations: the furthest rung that all seeds reached, then the mean there."""
+        states = [self.recorder.trials[trial.name] for trial in trials]
+        reached = min(max(s.rungs, default=-1) for s in states)
+        values = [s.rungs[reached] for s in states if reached in s.rungs]
+        rung = reached / rung_unit(self.study, trials[0].configuration)
+        return -rung, sign * sum(values) / len(values) if values else math.inf
 
     def _drop_checkpoints(self, *, keep: Sequence[Trial]) -> None:
         """Checkpoints of the select stage are of no use once the winners are known."""
@@ -248,10 +262,3 @@ class StudyRunner:
                     f"{metric}.std": float(values.std(ddof=1)),
                 }
         return statistics
-
-
-def _progress(states: Sequence[TrialState], sign: int) -> tuple[int, float]:
-    """Sorts configurations: the furthest rung that all seeds reached, then the mean value there."""
-    reached = min(max(s.rungs, default=-1) for s in states)
-    values = [s.rungs[reached] for s in states if reached in s.rungs]
-    return -reached, sign * sum(values) / len(values) if values else math.inf

@@ -39,7 +39,11 @@ STATUS_STYLES = {  # later ones are drawn on top
 
 
 def draw_curves(
-    groups: Mapping[str, Sequence[Curve]], *, rungs: Sequence[float], title: str, metric: str
+    groups: Mapping[str, Sequence[Curve]],
+    *,
+    rungs: Mapping[str, Sequence[float]],
+    title: str,
+    metric: str,
 ) -> Figure:
     """Draw a metric against the training iteration: a panel per group, a line per trial.
 
@@ -48,7 +52,7 @@ def draw_curves(
 
     Args:
         groups: (iterations, values, status) of the trials of each group; values may be NaN.
-        rungs: iterations at which trials are compared, drawn as vertical lines.
+        rungs: by group, iterations at which trials are compared, drawn as vertical lines.
         title: one line above the plot; wrapped if long.
         metric: the label of the vertical axes.
 
@@ -61,12 +65,12 @@ def draw_curves(
         raise ValueError(f"unknown status {unknown[0]!r}, legal: {', '.join(STATUS_STYLES)}")
     figure, axes = panels(list(groups) or [""], title=title)
     for i, (panel, (group, curves)) in enumerate(zip(axes, groups.items(), strict=False)):
-        _draw_group(panel, curves, rungs)
+        _draw_group(panel, curves, rungs.get(group, ()))
         _label(panel, "" if i % COLUMNS else metric)
         if len(groups) > 1:
             name(panel, group)
     if everything:
-        _legend(figure, everything, bool(rungs))
+        _legend(figure, everything, any(rungs.values()))
     else:
         axes[0].text(0.5, 0.5, "no trials yet", transform=axes[0].transAxes, ha="center")
         axes[0].set(xticks=[], yticks=[])

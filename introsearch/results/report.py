@@ -11,13 +11,13 @@ from mlflow import MlflowClient
 
 from introsearch.results.compute import Compute, compute_of
 from introsearch.results.curves import draw_curves
-from introsearch.results.frames import PARAM
 from introsearch.results.result import StudyResult
 from introsearch.results.runs import find_experiment, read_histories
 from introsearch.results.search import Histories, first_comparison, searched_frame
 from introsearch.results.search_figures import draw_best_so_far, draw_marginals, draw_parallel
 from introsearch.results.statistics import one_run_per_seed
 from introsearch.results.style import image
+from introsearch.study.schedule import rung_unit, rungs_of
 
 MAX_PARAMETERS = 8  # axes that fit beside each other
 
@@ -128,7 +128,7 @@ def _curves(result: StudyResult, histories: Histories, metric: str) -> StudyFigu
     stage = "select" if study.seeds.select else "report"
     figure = draw_curves(
         groups,
-        rungs=rule.rungs if rule else (),
+        rungs=_rungs(result) if rule else {},
         title=f"{study.name}: {metric} of all trials of the {stage} stage",
         metric=metric,
     )
@@ -141,16 +141,25 @@ def _curves(result: StudyResult, histories: Histories, metric: str) -> StudyFigu
     return StudyFigure(name="curves", caption=caption, figure=figure)
 
 
+def _rungs(result: StudyResult) -> dict[str, list[int]]:
+    """Iterations at which trials are compared, by group."""
+    return {
+        group: sorted({rung for c in members for rung in rungs_of(result.study, c)})
+        for group, members in result.expansion.members.items()
+    }
+
+
 def _search_figures(result: StudyResult, histories: Histories) -> list[StudyFigure]:
     study = result.study
     parameters = result.searched()[:MAX_PARAMETERS]
-    rows = searched_frame(study, result.frame, histories, searched=parameters)
+    units = {c.id: rung_unit(study, c) for c in result.expansion.configurations}
+    rows = searched_frame(study, result.frame, histories, searched=parameters, units=units)
     place = {group: i for i, group in enumerate(result.expansion.groups)}
     rows = rows.sort_values("group", key=lambda of: of.map(place), kind="stable")
     if rows.empty:
         return []
     metric, goal = study.metric.name, study.metric.goal
-    at = first_comparison(study, int(result.frame[f"{PARAM}iterations"].max()))
+    at = first_comparison(study)
     figures = [
         StudyFigure(
             name="parallel",
@@ -168,10 +177,10 @@ def _search_figures(result: StudyResult, histories: Histories) -> list[StudyFigu
     if rows["early"].notna().any():
         caption = (
             "The effect of each setting alone: a dot per configuration, lines are medians, bands "
-            f"quartiles. Compared at iteration {at:,}, which stopped configurations have reached "
+            f"quartiles. Compared at {at}, which stopped configurations have reached "
             "too, by the metric that rungs compare."
         )
-        title = f"{study.name}: {study.compared_metric} at iteration {at:,}, by setting"
+        title = f"{study.name}: {study.compared_metric} at {at}, by setting"
         figures.append(
             StudyFigure(
                 name="marginals",

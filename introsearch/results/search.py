@@ -23,7 +23,12 @@ Histories = Mapping[str, Mapping[int, float]]
 
 
 def searched_frame(
-    study: Study, frame: pd.DataFrame, histories: Histories, *, searched: Sequence[str]
+    study: Study,
+    frame: pd.DataFrame,
+    histories: Histories,
+    *,
+    searched: Sequence[str],
+    units: Mapping[str, int] | None = None,
 ) -> pd.DataFrame:
     """What became of each configuration in the select stage.
 
@@ -32,6 +37,8 @@ def searched_frame(
         frame: one row per seed run, see `results.frames.read_frame`.
         histories: the compared metric by run id and iteration.
         searched: the parameters that differ between configurations.
+        units: by configuration id, how many of its iterations are one of the study's rungs; 1
+            unless given.
 
     Returns:
         `COLUMNS` and the searched parameters. `score` is the mean of the study's metric over the
@@ -41,27 +48,33 @@ def searched_frame(
     """
     runs = one_run_per_seed(frame, study.seeds.select)
     rows = [
-        {"group": group, **_row(study, of_one, histories, searched)}
-        for _, of_one in runs.groupby("config_id", sort=False)
+        {
+            "group": group,
+            **_row(study, of_one, histories, searched, (units or {}).get(config_id, 1)),
+        }
+        for config_id, of_one in runs.groupby("config_id", sort=False)
         for group in of_one["groups"].iloc[0]
     ]
     return pd.DataFrame(rows, columns=[*COLUMNS, *searched])
 
 
-def first_comparison(study: Study, iterations: int) -> int:
-    """The iteration at which all configurations can be compared."""
+def first_comparison(study: Study) -> str:
+    """Where all configurations can be compared, in words."""
     rule = study.early_terminate
-    return rule.rungs[0] if rule is not None and rule.rungs else iterations
+    if rule is None:
+        return "the end"
+    return f"{rule.unit.removesuffix('s')} {rule.rungs[0]:,}"
 
 
 def _row(
-    study: Study, runs: pd.DataFrame, histories: Histories, searched: Sequence[str]
+    study: Study, runs: pd.DataFrame, histories: Histories, searched: Sequence[str], unit: int
 ) -> dict[str, object]:
     first = runs.iloc[0]
     statuses = set(runs["status"])
     status = next(s for s in _WORST_FIRST if s in statuses)
     complete = statuses == {record.FINISHED} and len(runs) == len(study.seeds.select)
-    at = first_comparison(study, int(first[f"{PARAM}iterations"]))
+    rule = study.early_terminate
+    at = rule.rungs[0] * unit if rule is not None else int(first[f"{PARAM}iterations"])
     early = [histories.get(run_id, {}).get(at, math.nan) for run_id in runs["run_id"]]
     values = runs.get(f"metric.{study.metric.name}")
     return {

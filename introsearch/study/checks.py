@@ -1,4 +1,4 @@
-"""What must hold between the parts of a study: rungs, warm-up, trial lengths, groups."""
+"""What must hold between the parts of a study: metric, schedule, groups."""
 
 from __future__ import annotations
 
@@ -10,52 +10,25 @@ from introsearch.errors import ConfigError, nearest_hint
 from introsearch.registry import METRICS, TRAINERS, is_path, metrics_for
 from introsearch.study.model import Study
 from introsearch.study.parameters import label
+from introsearch.study.schedule import check_schedule
 from introsearch.study.spaces import Space
 from introsearch.training.settings import TrainerSettings
 
 
-def check_rungs(study: Study) -> None:
-    """Every rung must coincide with an evaluation.
-
-    Raises:
-        ConfigError: a rung is not a multiple of `evaluate_every`.
-    """
-    early, step = study.early_terminate, study.evaluate_every
-    if early is None or early.min_iter % step == 0:  # later rungs are multiples of the first
-        return
-    below, above = early.min_iter // step * step, (early.min_iter // step + 1) * step
-    raise ConfigError(
-        f"no evaluation at {early.min_iter:,}: it is not a multiple of evaluate_every: {step:,}",
-        key="early_terminate.min_iter",
-        hint=f"min_iter: {f'{below} or ' if below else ''}{above}, or for evaluate_every "
-        f"{early.min_iter} or a divisor of it",
-    )
-
-
 def check_configuration(study: Study, variant: str, settings: TrainerSettings) -> None:
-    """The metric must suit a configuration's data set, early termination its length and warm-up.
+    """The metric must suit a configuration's data set, the schedule its length and warm-up.
 
     Raises:
-        ConfigError: a metric for other data, the first rung within the warm-up, or `max_iter`
-            beyond the end.
+        ConfigError: a metric for other data, or as for `check_schedule`.
     """
     _check_metric(study, variant, getattr(settings, "dataset", None))
-    early = study.early_terminate
-    if early is None:
-        return
-    if early.min_iter <= settings.warmup_end:
-        raise ConfigError(
-            f"{early.min_iter:,} is not after the warm-up of {settings.warmup_end:,} iterations "
-            f"(variant: {variant})",
-            key="early_terminate.min_iter",
-            hint=f"at least {settings.warmup_end + 1:,}: before, there is nothing to compare",
+    try:
+        check_schedule(
+            study, settings, warmup_end=settings.warmup_end, iterations=settings.iterations
         )
-    if early.max_iter > settings.iterations:
-        raise ConfigError(
-            f"{early.max_iter:,} is above iterations: {settings.iterations:,} (variant: {variant})",
-            key="early_terminate.max_iter",
-            hint=f"at most {settings.iterations:,}",
-        )
+    except ConfigError as error:
+        message = f"{error.message} (variant: {variant})"
+        raise ConfigError(message, key=error.key, hint=error.hint) from None
 
 
 def _check_metric(study: Study, variant: str, dataset: str | None) -> None:

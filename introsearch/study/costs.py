@@ -11,6 +11,7 @@ from introsearch.study.cost_summary import StageCosts, StudyCosts
 from introsearch.study.expand import Expansion
 from introsearch.study.halving import Stretch, select_shares, stretches
 from introsearch.study.model import Configuration, Resources, Study
+from introsearch.study.schedule import interval_of
 from introsearch.training.settings import resolve_settings
 
 SCHEDULE = ("iterations", "warmup_iterations", "handover_iterations", "lr_milestones")
@@ -160,7 +161,7 @@ class _Use:
         )
 
     def _evaluations(self, part: Stretch) -> int:
-        every = self.study.evaluate_every
+        every = interval_of(self.study, self.configuration)
         return math.ceil(part.end / every) - math.ceil(part.start / every)
 
 

@@ -121,7 +121,11 @@ def _rules(study: Study) -> dict[str, Any]:
     if early is None:
         return rules
     rules = {key: value for key, value in rules.items() if not _is_within(key, ["early_terminate"])}
-    words = {"rungs": list(early.rungs), "eta": early.eta, "averaged": early.averaged}
+    words = {
+        "rungs": [f"{n} {early.unit}" for n in early.rungs],
+        "eta": early.eta,
+        "averaged": early.averaged,
+    }
     return rules | {f"early_terminate.{key}": value for key, value in words.items()}
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from introsearch.errors import ConfigError
-from introsearch.study.checks import check_apart, check_configuration, check_groups, check_rungs
+from introsearch.study.checks import check_apart, check_configuration, check_groups
 from introsearch.study.identity import identity
 from introsearch.study.model import Configuration, Stage, Study, Trial, trial_name
 from introsearch.study.spaces import Space, candidates, draw, group_spaces, in_file
@@ -43,6 +43,7 @@ class Point(NamedTuple):
     variant: str
     trainer: str
     settings: dict[str, Any]
+    epoch_length: int | None
 
 
 @functools.lru_cache(maxsize=4)
@@ -56,7 +57,6 @@ def expand(study: Study) -> Expansion:
         ConfigError: a configuration that its trainer refuses, that early termination does not
             suit, or too many of them. Its `key` is dotted from the root of the study file.
     """
-    check_rungs(study)
     if study.method == "tpe":
         check_apart(_samples(study))
     points: dict[str, dict[str, list[Point]]] = {}
@@ -159,7 +159,7 @@ def resolve_point(study: Study, space: Space, values: Mapping[str, Any]) -> Poin
     except ConfigError as error:
         raise in_file(study, space.variant, error, values=values) from None
     check_configuration(study, space.variant, settings)
-    return Point(space.variant, trainer, settings_to_dict(settings))
+    return Point(space.variant, trainer, settings_to_dict(settings), settings.epoch_length)
 
 
 def _ordered(study: Study, group: str, by_id: dict[str, list[Point]]) -> dict[str, list[Point]]:
@@ -198,6 +198,7 @@ def assemble(
             settings=point.settings,
             groups=tuple(labels[key]),
             variants=tuple(variants[key]),
+            epoch_length=point.epoch_length,
         )
         for key, point in first.items()
     }

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from introsearch.study.expand import Expansion
 from introsearch.study.model import Configuration, Study
+from introsearch.study.schedule import rungs_of
 
 
 class Stretch(NamedTuple):
@@ -71,7 +72,7 @@ def stretches(
         shares: its `select_shares`, or ``[1.0]`` without early termination.
     """
     length = configuration.settings["iterations"]
-    rungs = study.early_terminate.rungs if study.early_terminate and len(shares) > 1 else ()
+    rungs = rungs_of(study, configuration) if len(shares) > 1 else ()
     marks = [0, *(rung for rung in rungs if rung < length), length]
     for (start, end), share in zip(itertools.pairwise(marks), shares, strict=False):
         yield Stretch(start, end, share)

@@ -56,16 +56,25 @@ class Ladder:
 
     Args:
         order: names of all its trials; each is compared with those before it.
-        rungs: training iterations at which trials are compared, increasing; may be empty.
+        rungs: training iterations at which trials are compared, increasing; may be empty. Or in
+            another unit, see `units`.
         eta: one in `eta` is kept.
         goal: ``minimize`` or ``maximize``.
+        units: by trial, how many of its iterations are one of `rungs`, e.g. the length of its
+            epochs; 1 unless given.
 
     Raises:
         ValueError: a name occurs twice, rungs do not increase, or eta is below 2.
     """
 
     def __init__(
-        self, order: Sequence[str], rungs: Sequence[int], *, eta: int, goal: str = "minimize"
+        self,
+        order: Sequence[str],
+        rungs: Sequence[int],
+        *,
+        eta: int,
+        goal: str = "minimize",
+        units: Mapping[str, int] | None = None,
     ) -> None:
         if len(set(order)) != len(order):
             raise ValueError("a trial occurs twice in the order of a ladder")
@@ -78,7 +87,8 @@ class Ladder:
         self.eta = eta
         self._sign = -1.0 if goal == "maximize" else 1.0
         self._position = {name: i for i, name in enumerate(order)}
-        self._number = {iteration: r for r, iteration in enumerate(rungs)}
+        self._number: dict[float, int] = {rung: r for r, rung in enumerate(rungs)}
+        self._units = [(units or {}).get(name, 1) for name in order]
         self._values: list[dict[int, float]] = [{} for _ in order]  # by rung, per trial
         self._status: list[Status | None] = [None] * len(order)
         self._decided: list[list[Decision]] = [[] for _ in order]  # rungs passed, per trial
@@ -86,8 +96,12 @@ class Ladder:
         self._out = [False] * len(order)  # stopped, or ended before a rung
         self._frontier = [0] * len(rungs)  # per rung: all trials before this one are settled
 
-    def append(self, trial: str) -> None:
+    def append(self, trial: str, *, unit: int = 1) -> None:
         """Another trial, the last in the order; it changes nothing for those before it.
+
+        Args:
+            trial: its name.
+            unit: its entry in `units`.
 
         Raises:
             ValueError: it is in the order already.
@@ -96,6 +110,7 @@ class Ladder:
             raise ValueError(f"{trial} is in the order of the ladder already")
         self._position[trial] = len(self.order)
         self.order.append(trial)
+        self._units.append(unit)
         self._values.append({})
         self._status.append(None)
         self._decided.append([])
@@ -108,7 +123,7 @@ class Ladder:
             KeyError: the trial is not in the order.
         """
         i = self._position[trial]
-        rung, values = self._number.get(iteration), self._values[i]
+        rung, values = self._number.get(iteration / self._units[i]), self._values[i]
         if rung is not None and rung not in values and self._status[i] is None:
             values[rung] = self._sign * value
             self._advance()
@@ -135,7 +150,7 @@ class Ladder:
         last = decided[-1] if decided else Decision(action="keep")
         if last.action == "keep" and len(decided) in values:
             rung = len(decided)
-            return Decision(action="wait", rung=rung + 1, iteration=self.rungs[rung])
+            return Decision(action="wait", rung=rung + 1, iteration=self._iteration(i, rung))
         return last
 
     def confirmed(self, trial: str) -> int | None:
@@ -187,13 +202,16 @@ class Ladder:
             Decision(
                 action=action,
                 rung=rung + 1,
-                iteration=self.rungs[rung],
+                iteration=self._iteration(i, rung),
                 rank=rank,
                 of=of,
                 keep=keep,
             )
         )
         return True
+
+    def _iteration(self, i: int, rung: int) -> int:
+        return self.rungs[rung] * self._units[i]
 
     def _key(self, i: int, rung: int) -> _Key:
         value = self._values[i].get(rung, math.nan)

@@ -94,7 +94,7 @@ def _read_study(document: Document, *, name: str | None, module_folders: tuple[s
         tpe=_read_tpe(root, method=method),
         budget=_read_budget(root, method=method),
         resources=root.child_of("resources", Resources).read(Resources),
-        evaluate_every=root.field(Study, "evaluate_every"),
+        **_read_interval(root),
         seed=root.field(Study, "seed"),
         file=document.file,
         module_folders=module_folders,
@@ -233,13 +233,34 @@ def _read_early_terminate(root: Section, metric: Metric) -> EarlyTermination | N
             hint="remove early_terminate, or search by a cheap metric",
         )
     early = section.read(EarlyTermination)
-    if early.min_iter >= early.max_iter:
+    for key in early.keys:
+        if getattr(early, key) is None:
+            hint = f"add {key}: ... to early_terminate, or give both in epochs or in iterations"
+            raise section.error(f"the key {key!r} is missing", key, hint=hint)
+    for key in ("min_iter", "max_iter", "max_epochs"):
+        if key not in early.keys and getattr(early, key) is not None:
+            hint = "give both in epochs or in iterations"
+            raise section.error(f"is given beside {early.keys[0]}", key, hint=hint)
+    first, last = (getattr(early, key) for key in early.keys)
+    if first >= last:
         raise section.error(
-            f"{early.min_iter:,} is not below max_iter: {early.max_iter:,}",
-            "min_iter",
-            hint="max_iter is the length of a full trial, min_iter its first comparison",
+            f"{first:,} is not below {early.keys[1]}: {last:,}",
+            early.keys[0],
+            hint=f"{early.keys[1]} is a full trial's length, {early.keys[0]} its first comparison",
         )
     return early
+
+
+def _read_interval(root: Section) -> dict[str, int | None]:
+    """`evaluate_every`, unless it is in epochs."""
+    if root.data.get("evaluate_every_epochs") is None:
+        return {"evaluate_every": root.field(Study, "evaluate_every")}
+    if root.data.get("evaluate_every") is not None:
+        raise root.error(
+            "is given beside evaluate_every", "evaluate_every_epochs", hint="keep one of them"
+        )
+    epochs = root.field(Study, "evaluate_every_epochs")
+    return {"evaluate_every": None, "evaluate_every_epochs": epochs}
 
 
 def _read_tpe(root: Section, *, method: str) -> Tpe | None:

@@ -45,31 +45,45 @@ class Seeds:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EarlyTermination:
-    """Asynchronous successive halving within each group, in training iterations.
+    """Asynchronous successive halving within each group, by training iterations or by epochs.
 
     Attributes:
         type: ``asha``.
-        min_iter: the first rung.
+        min_iter: the first rung, in iterations.
         max_iter: no rung at or after this iteration.
+        min_epochs: the first rung in epochs of images, instead of iterations.
+        max_epochs: no rung at or after this epoch.
         eta: one in `eta` trials is kept at each rung; the next rung is `eta` times later.
         averaged: compare the metric of averaged weights, which is steadier while the learning rate
             is high. Tables report the weights themselves all the same.
     """
 
     type: str = choice("asha", legal=("asha",))
-    min_iter: int = bounded(low=1)
-    max_iter: int = bounded(low=1)
+    min_iter: int | None = bounded(None, low=1)
+    max_iter: int | None = bounded(None, low=1)
+    min_epochs: int | None = bounded(None, low=1)
+    max_epochs: int | None = bounded(None, low=1)
     eta: int = bounded(3, low=2)
     averaged: bool = False
 
     @property
+    def keys(self) -> tuple[str, str]:
+        """Which two settings say where rungs are."""
+        return ("min_iter", "max_iter") if self.min_epochs is None else ("min_epochs", "max_epochs")
+
+    @property
+    def unit(self) -> str:
+        """What rungs are counted in: ``iterations`` or ``epochs``."""
+        return "iterations" if self.min_epochs is None else "epochs"
+
+    @property
     def rungs(self) -> tuple[int, ...]:
-        """Iterations min_iter * eta**k strictly below max_iter."""
+        """In their unit: first * eta**k, strictly below the last."""
+        rung, last = (getattr(self, key) for key in self.keys)
         rungs: list[int] = []
-        iteration = self.min_iter
-        while iteration < self.max_iter:
-            rungs.append(iteration)
-            iteration *= self.eta
+        while rung < last:
+            rungs.append(rung)
+            rung *= self.eta
         return tuple(rungs)
 
 
@@ -142,6 +156,7 @@ class Configuration:
         settings: every setting of the trainer as plain JSON, defaults filled in.
         groups: labels of all groups in which it competes.
         variants: names of all variants that it is an instance of.
+        epoch_length: iterations of an epoch; None where there are none.
     """
 
     id: str
@@ -149,6 +164,7 @@ class Configuration:
     settings: dict[str, Any]
     groups: tuple[str, ...]
     variants: tuple[str, ...]
+    epoch_length: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -195,6 +211,7 @@ class Study:
         budget: limits.
         resources: of one trial.
         evaluate_every: training iterations between evaluations.
+        evaluate_every_epochs: the same in epochs of images, instead of iterations.
         seed: of sampling and of the order within groups, not of training.
         file: where the study was read from; not part of its value.
         module_folders: where the modules of dotted paths are searched after all that Python
@@ -214,7 +231,8 @@ class Study:
     tpe: Tpe | None = None
     budget: Budget
     resources: Resources
-    evaluate_every: int = bounded(1000, low=1)
+    evaluate_every: int | None = bounded(1000, low=1)
+    evaluate_every_epochs: int | None = bounded(None, low=1)
     seed: int = bounded(0, low=0)
     file: str = field(default="", compare=False)
     module_folders: tuple[str, ...] = field(default=(), compare=False)
@@ -272,13 +290,16 @@ class Study:
             "variants": {k: _variant_spec(v) for k, v in self.variants.items()},
             "budget": {k: v for k, v in _items(self.budget) if v is not None},
             "resources": asdict(self.resources),
-            "evaluate_every": self.evaluate_every,
             "seed": self.seed,
         }
+        for name in ("evaluate_every", "evaluate_every_epochs"):
+            if getattr(self, name) is not None:
+                data[name] = getattr(self, name)
         if self.metrics:
             data["metrics"] = [asdict(metric) for metric in self.metrics]
         if self.early_terminate is not None:
-            data["early_terminate"] = asdict(self.early_terminate)
+            early = _items(self.early_terminate)
+            data["early_terminate"] = {k: v for k, v in early if v is not None}
         if self.tpe is not None:
             data["tpe"] = asdict(self.tpe)
         return data

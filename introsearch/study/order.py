@@ -9,6 +9,7 @@ from typing import Any
 from introsearch.data.folder import data_folder
 from introsearch.registry import METRICS, is_costly
 from introsearch.study.model import Resources, Study, Trial
+from introsearch.study.schedule import interval_of, rungs_of
 
 # The trial's own, and where its files lie.
 IDENTITY = ("name", "title", "trainer", "settings", "seed", "folder", "data_folder")
@@ -69,11 +70,11 @@ def order_of(study: Study, trial: Trial, *, resources: Resources, folder: str) -
         resources: what the trial really gets.
         folder: of the study's files, absolute.
     """
-    rungs = study.early_terminate.rungs if study.early_terminate else ()
+    configuration = trial.configuration
     manner = {
         "costly_metrics": trial.seed in study.seeds.report or is_costly(study.metric.name),
-        "evaluate_every": study.evaluate_every,
-        "figures_at": rungs if trial.stage == "select" else (),
+        "evaluate_every": interval_of(study, configuration),
+        "figures_at": rungs_of(study, configuration) if trial.stage == "select" else (),
         "cpus": resources.cpus,
         "gpus": resources.gpus,
         "averaged_metric": study.metric.name

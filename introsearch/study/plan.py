@@ -26,7 +26,12 @@ def plan_dict(study: Study, expansion: Expansion) -> dict[str, Any]:
         "metric": {"name": study.metric.name, "goal": study.metric.goal},
         "seeds": {"select": list(study.seeds.select), "report": list(study.seeds.report)},
         "early_terminate": early
-        and {"rungs": list(early.rungs), "eta": early.eta, "max_iter": early.max_iter},
+        and {
+            "rungs": list(early.rungs),
+            "unit": early.unit,
+            "eta": early.eta,
+            early.keys[1]: getattr(early, early.keys[1]),
+        },
         "groups": [_group(study, expansion, group) for group in expansion.groups],
         "total": _total(study, expansion),
     }
@@ -118,7 +123,7 @@ def _ladder_lines(study: Study, total: dict[str, Any]) -> list[str]:
     full, expected = total["select_iterations"], total["expected_select_iterations"]
     return [
         f"early termination: of each group, the best 1 in {early.eta} goes on "
-        f"at {where} iterations",
+        f"at {where} {early.unit}",
         f"select stage: at most {full:,} iterations; expected {expected:,} "
         f"({100 * expected / full:.0f}%)",
     ]

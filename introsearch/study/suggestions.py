@@ -108,6 +108,7 @@ def configuration_of(
         settings=point.settings,
         groups=(group,),
         variants=(point.variant,),
+        epoch_length=point.epoch_length,
     )
 
 

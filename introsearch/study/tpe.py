@@ -38,7 +38,7 @@ class Outcome:
     Attributes:
         value: the mean metric of its seeds, if all finished, else at the last rung that all
             reached; None if one diverged or failed, which ranks below all others.
-        rung: that rung's iteration; None if all finished.
+        rung: that rung, in the unit in which the study counts them; None if all finished.
     """
 
     value: float | None = None

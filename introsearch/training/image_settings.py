@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 _FOLDER = ("image_folder", "image_size", "image_channels")
 _EPOCHS = ("epochs", "warmup_epochs", "handover_epochs")
-_IMAGES = ("train_images", *_FOLDER, "channels", "feature_extractor", "num_samples", *_EPOCHS)
+_NETWORKS = ("channels", "channels_last")
+_IMAGES = ("train_images", *_FOLDER, *_NETWORKS, "feature_extractor", "num_samples", *_EPOCHS)
 _POINTS = ("hidden_units",)
 
 

@@ -50,6 +50,11 @@ class LatentPriorSettings(VAESettings):
             self._resolve_length("stage1_iterations", "stage1_epochs", self.protocol.length)
 
     @property
+    def epoch_length(self) -> int | None:
+        """None: iterations are those of stage 2, which sees latent points alone."""
+        return None
+
+    @property
     def stage_1(self) -> VAESettings | None:
         """The settings of stage 1; None where the data are latent points."""
         if self.stage1_iterations is None:

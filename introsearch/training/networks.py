@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
+from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from introsearch.data.base import Data
 from introsearch.errors import ConfigError
@@ -28,7 +30,11 @@ def make_networks(data: Data, settings: VAESettings) -> tuple[nn.Module, nn.Modu
         feature_shape(data.shape, channels)
     except ValueError as error:
         raise ConfigError(str(error), key="channels", hint="fewer entries") from error
-    return (
+    layout = torch.channels_last if s.channels_last else torch.contiguous_format
+    networks = (
         ConvEncoder(data.shape, s.latent_dim, channels=channels),
         ConvDecoder(s.latent_dim, data.shape, channels=channels),
     )
+    for network in networks:  # feature maps take the layout of the weights
+        convert_conv2d_weight_memory_format(network, layout)
+    return networks

@@ -17,7 +17,7 @@ FORMATS: tuple[Literal["png", "pdf"], ...] = ("png", "pdf")
 
 
 def draw(curves: dict[str, Any], *, rungs: Sequence[float] = ()) -> Figure:
-    figure = draw_curves({"g": [*curves.values()]}, rungs=rungs, title="t", metric="kl")
+    figure = draw_curves({"g": [*curves.values()]}, rungs={"g": rungs}, title="t", metric="kl")
     assert image(figure).startswith(b"\x89PNG")
     return figure
 
@@ -84,7 +84,7 @@ class TestCurves:
             warnings.simplefilter("error")
             for fmt in FORMATS:
                 figure = draw_curves(
-                    {"$g_": [*curves.values()]}, rungs=[1], title="$", metric="$x_"
+                    {"$g_": [*curves.values()]}, rungs={"$g_": [1]}, title="$", metric="$x_"
                 )
                 image(figure, fmt)
 
@@ -96,12 +96,12 @@ class TestCurves:
 
     def test_a_panel_per_group(self) -> None:
         groups = {f"g{i}": [([1.0, 2.0], [float(i), 2.0], "finished")] for i in range(4)}
-        figure = draw_curves(groups, rungs=[], title="t", metric="kl")
+        figure = draw_curves(groups, rungs={}, title="t", metric="kl")
         assert [axes.get_title() for axes in figure.axes if axes.axison] == list(groups)
         assert image(figure, "pdf").startswith(b"%PDF")
         assert image(figure, "pdf") == image(figure, "pdf")
 
     def test_a_study_without_trials(self) -> None:
         for groups in ({}, {"a": [], "b": []}):
-            figure = draw_curves(groups, rungs=[5], title="t", metric="kl")
+            figure = draw_curves(groups, rungs={"g": [5]}, title="t", metric="kl")
             assert "no trials yet" in {text.get_text() for text in figure.axes[0].texts}
