@@ -44,7 +44,8 @@ class MetricEntry(NamedTuple):
     `goal` is empty where no value is better than another: it cannot be bold in a table.
     `data` are the kinds of data sets that it is for, separated by spaces; empty is any. `timing` is
     a wall time, never twice the same: it is recorded, but nothing is chosen or compared by it, and
-    tables, which come out the same on every run, leave it out.
+    tables, which come out the same on every run, leave it out. `modes`: it is also for trainers
+    that are judged as something else than their data.
     """
 
     function: str
@@ -52,6 +53,7 @@ class MetricEntry(NamedTuple):
     goal: str = "minimize"
     data: str = ""
     timing: bool = False
+    modes: bool = False
 
 
 DATASETS: dict[str, DatasetEntry] = {
@@ -123,8 +125,10 @@ METRICS: dict[str, MetricEntry] = {
     "responsibility_entropy": MetricEntry(
         "introsearch.metrics.responsibilities:responsibility_entropy", goal="maximize"
     ),
-    "active_units": MetricEntry("introsearch.metrics.active_units:active_units", goal="maximize"),
-    "active_pairs": MetricEntry("introsearch.metrics.active_units:active_pairs", goal="maximize"),
+    **{
+        name: MetricEntry(f"introsearch.metrics.active_units:{name}", goal="maximize", modes=True)
+        for name in ("active_units", "active_pairs")
+    },
     "fid_gen": MetricEntry("introsearch.metrics.generation:fid_gen", data="images"),
     "fid_rec": MetricEntry("introsearch.metrics.generation:fid_rec", costly=True, data="images"),
     "kid_gen": MetricEntry("introsearch.metrics.generation:kid_gen", costly=True, data="images"),
@@ -172,8 +176,12 @@ METRICS: dict[str, MetricEntry] = {
             ("kl_gap", "minimize", "modes modes_of_two"),
             ("lam_gap", "minimize", "modes modes_of_two"),
             ("loss_gap", "minimize", "modes modes_of_two"),
+            ("active_units_z2", "maximize", "modes_of_two"),
         )
     },
+    "nll_test": MetricEntry(
+        "introsearch.metrics.modes:nll_test", costly=True, data="modes modes_of_two"
+    ),
 }
 
 
@@ -306,7 +314,7 @@ def metrics_for(dataset: str | None, *, trainer: str = "") -> list[str]:
         ConfigError: as for `check_name`.
     """
     if trainer in TRAINERS and (judged_as := TRAINERS[trainer].judged_as):
-        return [name for name, m in METRICS.items() if judged_as in m.data.split()]
+        return [name for name, m in METRICS.items() if m.modes or judged_as in m.data.split()]
     kind = "points" if dataset is None else data_kind(dataset)
     return [name for name, m in METRICS.items() if not m.data or kind in m.data.split()]
 

@@ -13,8 +13,8 @@ import torch
 from introsearch.data.folder import set_data_folder
 from introsearch.errors import TrialDiverged
 from introsearch.registry import METRICS, add_module_folders, metrics_for, resolve
-from introsearch.results.figures import draw_trial
-from introsearch.results.image_figures import HISTORY, Curve, draw_history, draw_images
+from introsearch.results.image_figures import HISTORY, Curve, draw_history
+from introsearch.results.model_drawing import draw_figure
 from introsearch.results.record import DIVERGED, FINISHED, RUNNING, Evaluation
 from introsearch.study.order import TrialOrder
 from introsearch.training.figure_data import ImageFigure
@@ -96,7 +96,8 @@ class TrialRun:
         if averaged := self.order.averaged_metric:  # if not finite, it ranks last at a rung
             values = self.trainer.evaluate([averaged], averaged=True)
             metrics[f"averaged/{averaged}"] = values[averaged]
-        return metrics | {f"loss/{name}": value for name, value in losses.items()}
+        losses = {f"loss/{name}": value for name, value in losses.items()}
+        return self.trainer.details() | metrics | losses
 
     def _draw(self, metrics: Mapping[str, float]) -> None:
         if self.keep_figure is None:
@@ -104,8 +105,7 @@ class TrialRun:
         iteration = self.trainer.iteration
         title = f"{self.order.title}, iteration {iteration:,}"
         for name, figure in self.trainer.figures().items():
-            draw = draw_images if isinstance(figure, ImageFigure) else draw_trial
-            self.keep_figure(name, iteration, draw(figure, title=title))
+            self.keep_figure(name, iteration, draw_figure(figure, title=title))
             if isinstance(figure, ImageFigure):
                 curves = self._history(iteration, metrics)
                 self.keep_figure("history", iteration, draw_history(curves, title=title))

@@ -6,28 +6,53 @@ from torch import Generator
 
 from introsearch.data.images import ImageData
 from introsearch.losses.kl import kl_per_dimension
+from introsearch.metrics.collapse_curve import unit_numbers
 from introsearch.metrics.image_batches import encode_in_batches
+from introsearch.metrics.modes import LEAST_VARIANCE, ModesView
 from introsearch.metrics.view import ModelView
 from introsearch.nets.mlp import Posterior
 
 NUM_DATA = 5_000
-LEAST_VARIANCE = 0.01
+NUM_IMAGES = 2_000
 LEAST_KL = 0.01
 
 
-def active_units(view: ModelView, generator: Generator) -> float:
-    """Latent dimensions i with Var_x[mu_i(x)] > 0.01 (Burda et al., 2016): 0 is full collapse."""
-    mu = _posterior(view, generator).mu
-    return float((mu.var(dim=0) > LEAST_VARIANCE).sum())
+def active_units(view: ModelView | ModesView, generator: Generator) -> float:
+    """Latent dimensions i with Var_x[mu_i(x)] > 0.01 (Burda et al., 2016): 0 is full collapse.
+
+    Of a shallow VAE they are modes of z (of z1), and the variance is in units of the prior's.
+    """
+    if isinstance(view, ModesView):
+        variances = view.mean_variances[0]
+    else:
+        variances = _posterior(view, generator).mu.var(dim=0)
+    return float((variances > LEAST_VARIANCE).sum())
 
 
-def active_pairs(view: ModelView, generator: Generator) -> float:
+def active_pairs(view: ModelView | ModesView, generator: Generator) -> float:
     """Share of (data point, dimension) pairs with KL_i(x) >= 0.01 nats (Dang et al., 2024).
 
-    The KL is that to a standard normal, whatever the prior is.
+    The KL is that to a standard normal, whatever the prior is; of a shallow VAE that of z (of z2)
+    to its prior, by mode.
     """
-    kl = kl_per_dimension(*_posterior(view, generator))
+    if isinstance(view, ModesView):
+        kl = view.pair_kl
+    else:
+        kl = kl_per_dimension(*_posterior(view, generator))
     return float((kl >= LEAST_KL).double().mean())
+
+
+def latent_numbers(view: ModelView, generator: Generator) -> dict[str, float]:
+    """What is recorded of a latent beside metrics (`collapse_curve.unit_numbers`).
+
+    Of fresh points or of the first 2,000 test images.
+    """
+    data = view.dataset
+    if isinstance(data, ImageData):
+        posterior = encode_in_batches(view.encoder, data.test.images[:NUM_IMAGES])
+    else:
+        posterior = Posterior(*view.encoder(data.sample(NUM_DATA, generator)))
+    return unit_numbers(*posterior)
 
 
 def _posterior(view: ModelView, generator: Generator) -> Posterior:

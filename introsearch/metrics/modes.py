@@ -6,17 +6,20 @@ of E[mu mu^T]: the means may then be rotated at will, and no single dimension co
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Generator
+from torch import Generator, Tensor
 
 from introsearch.losses.collapse import Level, Moments, mean_kl
+from introsearch.metrics.collapse_curve import collapsed_shares, ranked
 
 Floats = NDArray[np.float64]
 LEAST_SHARE = 1e-3  # of a prior's variance, that the mean of an active mode has
+LEAST_VARIANCE = 0.01  # of the mean of an active unit, in units of the prior's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,12 +28,14 @@ class PredictedModes:
 
     Attributes:
         loss: its objective, nats per data point.
+        theta: [L] singular values of the data, or of what the condition leaves of it.
         lam: [L] root mean square of the mean of z (of z1) by mode, the strongest first.
         active: [L] which modes are, of z or of z1 and z2.
         kl: [L] of each mode, likewise.
     """
 
     loss: float
+    theta: Floats
     lam: Floats
     active: tuple[NDArray[np.bool_], ...]
     kl: tuple[Floats, ...]
@@ -55,10 +60,22 @@ class TrainedModes:
 
 @dataclass(frozen=True, kw_only=True)
 class ModesView:
-    """What these metrics look at."""
+    """What these metrics look at.
+
+    Attributes:
+        trained: the model.
+        predicted: the optimum of the linear model on the same data.
+        mean_variances: [L] variance of the means of each mode over data and what is drawn before,
+            in units of the prior's, of z or of z1 and z2.
+        pair_kl: [N, L] KL of each data point and mode of z (of z2) to its prior, nats.
+        estimate_nll: the negative log-likelihood of held-out data, by importance sampling.
+    """
 
     trained: TrainedModes
     predicted: PredictedModes
+    mean_variances: tuple[Tensor, ...]
+    pair_kl: Tensor
+    estimate_nll: Callable[[Generator], float]
 
     def num_active(self, level: int) -> float:
         """Trained modes of a latent whose mean is not constantly 0."""
@@ -87,12 +104,23 @@ def trained_modes(
     return TrainedModes(loss=loss, lam=tuple(lams), prior_stds=prior_stds, kl=tuple(kls))
 
 
-def _mode_squares(level: Level, *, is_rotated: bool) -> torch.Tensor:
+def in_modes(mu: Tensor, level: Level, *, is_rotated: bool) -> Tensor:
+    """Posterior means [N, L] of a latent in the coordinates of its modes."""
+    return mu @ torch.linalg.eigh(level.means).eigenvectors if is_rotated else mu
+
+
+def pair_kl(mu: Tensor, logvar: Tensor, prior_std: float) -> Tensor:
+    """KL[N(mu, exp logvar) || N(0, prior_std^2)] of each data point and mode, [N, L] nats."""
+    scaled = logvar.exp() / prior_std**2
+    return 0.5 * (mu.square() / prior_std**2 + scaled - 1 - scaled.log())
+
+
+def _mode_squares(level: Level, *, is_rotated: bool) -> Tensor:
     squares = torch.linalg.eigvalsh(level.means) if is_rotated else level.means.diagonal()
     return squares.clamp_min(0.0)
 
 
-def _descending(values: torch.Tensor) -> Floats:
+def _descending(values: Tensor) -> Floats:
     numbers: Floats = values.sort(descending=True).values.cpu().numpy()
     return numbers
 
@@ -115,6 +143,16 @@ def active_modes_z2(view: ModesView, generator: Generator) -> float:
 def predicted_modes_z2(view: ModesView, generator: Generator) -> float:
     """Active modes of z2 at the optimum of the linear model."""
     return float(view.predicted.active[1].sum())
+
+
+def active_units_z2(view: ModesView, generator: Generator) -> float:
+    """Dimensions of z2 whose mean varies by more than 0.01 of the prior's variance."""
+    return float((view.mean_variances[1] > LEAST_VARIANCE).sum())
+
+
+def nll_test(view: ModesView, generator: Generator) -> float:
+    """Negative log-likelihood of test data by importance sampling, nats per data point."""
+    return view.estimate_nll(generator)
 
 
 def mode_kl(view: ModesView, generator: Generator) -> float:
@@ -155,3 +193,18 @@ def lam_gap(view: ModesView, generator: Generator) -> float:
 def loss_gap(view: ModesView, generator: Generator) -> float:
     """Trained objective minus the least of the linear model; ReLUs can make it negative."""
     return view.trained.loss - view.predicted.loss
+
+
+def mode_numbers(view: ModesView) -> dict[str, float]:
+    """What is recorded beside metrics: KLs by mode, sorted, largest first, and collapsed shares.
+
+    ``unit_kl/01`` and on of z (of z1), ``unit_kl_z2/01`` and on of z2, ``predicted_...`` of both,
+    ``eigenvalue/01`` and on of the data, or of what the condition leaves of it, and
+    `collapse_curve.collapsed_shares` of z (of z2).
+    """
+    numbers = ranked("eigenvalue", torch.from_numpy(view.predicted.theta**2))
+    pairs = zip(view.trained.kl, view.predicted.kl, strict=True)
+    for suffix, (trained, predicted) in zip(("", "_z2"), pairs, strict=False):
+        numbers |= ranked(f"unit_kl{suffix}", torch.from_numpy(trained.copy()))
+        numbers |= ranked(f"predicted_unit_kl{suffix}", torch.from_numpy(predicted.copy()))
+    return numbers | collapsed_shares(view.pair_kl)

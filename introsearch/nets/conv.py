@@ -19,19 +19,17 @@ NEGATIVE_SLOPE = 0.2
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions with batch normalisation, added to the (projected) input."""
+    """Two 3x3 convolutions, with batch normalisation or not, added to the (projected) input."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, *, normalised: bool = True) -> None:
         super().__init__()
         self.project = (
             nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1, bias=False)
         )
         self.net = nn.Sequential(
-            nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
-            batch_norm(outputs),
+            *_convolution(inputs, outputs, 3, normalised=normalised),
             nn.LeakyReLU(NEGATIVE_SLOPE, inplace=True),
-            nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
-            batch_norm(outputs),
+            *_convolution(outputs, outputs, 3, normalised=normalised),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -50,16 +48,7 @@ class ConvEncoder(nn.Module):
 
     def __init__(self, shape: Sequence[int], latent_dim: int, *, channels: Sequence[int]) -> None:
         super().__init__()
-        layers: list[nn.Module] = [
-            nn.Conv2d(shape[0], channels[0], 5, padding=2, bias=False),
-            batch_norm(channels[0]),
-            nn.LeakyReLU(NEGATIVE_SLOPE, inplace=True),
-            nn.AvgPool2d(2),
-        ]
-        for i, o in pairwise(channels):
-            layers += [ResidualBlock(i, o), nn.AvgPool2d(2)]
-        last = channels[-1]
-        self.net = nn.Sequential(*layers, ResidualBlock(last, last), nn.Flatten())
+        self.net = image_features(shape, channels)
         self.head = nn.Linear(math.prod(feature_shape(shape, channels)), 2 * latent_dim)
 
     def forward(self, x: Tensor) -> Posterior:
@@ -75,9 +64,17 @@ class ConvDecoder(nn.Module):
         latent_dim: L.
         shape: of an image, (C, H, W).
         channels: of the feature maps, from the image's side to the latent's.
+        normalised: with batch normalisation.
     """
 
-    def __init__(self, latent_dim: int, shape: Sequence[int], *, channels: Sequence[int]) -> None:
+    def __init__(
+        self,
+        latent_dim: int,
+        shape: Sequence[int],
+        *,
+        channels: Sequence[int],
+        normalised: bool = True,
+    ) -> None:
         super().__init__()
         features = feature_shape(shape, channels)
         layers: list[nn.Module] = [
@@ -86,16 +83,48 @@ class ConvDecoder(nn.Module):
             nn.Unflatten(1, features),
         ]
         for i, o in pairwise([channels[-1], *reversed(channels)]):
-            layers += [ResidualBlock(i, o), nn.Upsample(scale_factor=2, mode="nearest")]
+            layers += [
+                ResidualBlock(i, o, normalised=normalised),
+                nn.Upsample(scale_factor=2, mode="nearest"),
+            ]
         first = channels[0]
         self.net = nn.Sequential(
-            *layers, ResidualBlock(first, first), nn.Conv2d(first, shape[0], 5, padding=2)
+            *layers,
+            ResidualBlock(first, first, normalised=normalised),
+            nn.Conv2d(first, shape[0], 5, padding=2),
         )
 
     def forward(self, z: Tensor) -> Tensor:
         """z [B, L] -> x [B, C, H, W]."""
         x: Tensor = self.net(z).to(z.dtype)
         return x
+
+
+def image_features(
+    shape: Sequence[int], channels: Sequence[int], *, normalised: bool = True
+) -> nn.Sequential:
+    """From images [B, C, H, W] to flat feature maps, [B, prod(feature_shape(shape, channels))].
+
+    Args:
+        shape: of an image, (C, H, W).
+        channels: of the feature maps; each entry halves the image.
+        normalised: with batch normalisation.
+    """
+    layers: list[nn.Module] = [
+        *_convolution(shape[0], channels[0], 5, normalised=normalised),
+        nn.LeakyReLU(NEGATIVE_SLOPE, inplace=True),
+        nn.AvgPool2d(2),
+    ]
+    for i, o in pairwise(channels):
+        layers += [ResidualBlock(i, o, normalised=normalised), nn.AvgPool2d(2)]
+    last = channels[-1]
+    return nn.Sequential(*layers, ResidualBlock(last, last, normalised=normalised), nn.Flatten())
+
+
+def _convolution(inputs: int, outputs: int, size: int, *, normalised: bool) -> list[nn.Module]:
+    """Of `size` x `size` pixels; normalisation makes a bias superfluous."""
+    layer = nn.Conv2d(inputs, outputs, size, padding=size // 2, bias=not normalised)
+    return [layer, batch_norm(outputs)] if normalised else [layer]
 
 
 def feature_shape(shape: Sequence[int], channels: Sequence[int]) -> tuple[int, int, int]:

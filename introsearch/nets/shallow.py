@@ -1,4 +1,4 @@
-"""Linear encoders and decoders, or with one hidden layer, of one or two latents."""
+"""Encoders and decoders of one or two latents: linear, one hidden layer, or convolutions."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+from introsearch.nets.image_rows import ImageLayout, RowDecoder, RowEncoder
 
 INITIAL_STD = 0.1
 
@@ -22,7 +24,8 @@ class ShallowVAE(nn.Module):
     """Maps of a VAE, a conditional VAE or a Markovian hierarchical VAE, in float64.
 
     A row is [y, x], the data and then the condition, if there is one. The encoder sees all of it,
-    the decoder z and x. A posterior's variances are one per dimension and do not depend on data.
+    the decoder z and x. Convolutions alone are in float32. A posterior's variances are one per
+    dimension and do not depend on data.
 
     Args:
         dims: dimensions of y.
@@ -31,6 +34,8 @@ class ShallowVAE(nn.Module):
         stds: initial posterior standard deviation of each latent: one of them, or two.
         learnt: whether it is trained, for each latent.
         hidden_units: of the hidden layer, with ReLU; None is linear.
+        layout: how rows hold images, for convolutions.
+        channels: of convolutions between rows and the first latent; None is without.
     """
 
     def __init__(
@@ -42,14 +47,24 @@ class ShallowVAE(nn.Module):
         stds: tuple[float, ...],
         learnt: tuple[bool, ...],
         hidden_units: int | None = None,
+        layout: ImageLayout | None = None,
+        channels: tuple[int, ...] | None = None,
     ) -> None:
         super().__init__()
         self.dims = dims
         rows = dims + condition_dims
-        widths = [(rows, latent_dim, latent_dim + condition_dims, dims)]
-        widths += [(latent_dim,) * 4] * (len(stds) - 1)
-        self.encoders = nn.ModuleList(_layers(a, b, hidden_units) for a, b, _, _ in widths)
-        self.decoders = nn.ModuleList(_layers(c, d, hidden_units) for _, _, c, d in widths)
+        inputs, upper = latent_dim + condition_dims, (latent_dim, latent_dim, hidden_units)
+        images = None if channels is None else layout
+        if images is None or channels is None:
+            encoder: nn.Module = _layers(rows, latent_dim, hidden_units)
+        else:
+            encoder = RowEncoder(images, rows, latent_dim, channels=channels)
+        self.encoders = nn.ModuleList([encoder, *(_layers(*upper) for _ in stds[1:])])
+        if images is None or channels is None:
+            decoder: nn.Module = _layers(inputs, dims, hidden_units)
+        else:
+            decoder = RowDecoder(images, inputs, dims, channels=channels)
+        self.decoders = nn.ModuleList([decoder, *(_layers(*upper) for _ in stds[1:])])
         self.logvars = nn.ParameterList(
             nn.Parameter(
                 torch.full((latent_dim,), 2 * math.log(std), dtype=torch.double),

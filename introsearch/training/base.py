@@ -10,7 +10,7 @@ from introsearch.training.settings import TrainerSettings
 if TYPE_CHECKING:
     import torch
 
-    from introsearch.training.figure_data import ImageFigure, TrialFigure
+    from introsearch.training.figure_data import Figure
 
 
 class Trainer:
@@ -59,7 +59,14 @@ class Trainer:
         """
         raise NotImplementedError
 
-    def figures(self) -> Mapping[str, TrialFigure | ImageFigure]:
+    def details(self) -> dict[str, float]:
+        """Numbers that are recorded at every evaluation and shown in no table; there need not be.
+
+        Like metrics, they have no effect on training.
+        """
+        return {}
+
+    def figures(self) -> Mapping[str, Figure]:
         """Figures of the model as it is now, by name; there need not be any."""
         return {}
 

@@ -7,26 +7,34 @@ import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from introsearch.collapse.hierarchical import hierarchical_optimum
 from introsearch.collapse.linear import LinearOptimum, linear_vae_optimum
 from introsearch.losses.collapse import CollapseLoss, Moments, collapse_loss
-from introsearch.metrics.modes import ModesView, PredictedModes, trained_modes
+from introsearch.metrics.collapse_curve import DELTA, collapse_levels
+from introsearch.metrics.modes import ModesView, PredictedModes, mode_numbers
 from introsearch.nets.shallow import ShallowVAE
 from introsearch.registry import resolve
-from introsearch.training.collapse_data import Rows, correlated_rows, image_rows, moment_theta
+from introsearch.training.collapse_data import TrainTest, correlated_rows, image_rows, moment_theta
+from introsearch.training.collapse_likelihood import importance_nll
 from introsearch.training.collapse_moments import exact_moments, sampled_moments
+from introsearch.training.collapse_pictures import IMAGES, pictures
 from introsearch.training.collapse_settings import (
     CollapseCVAESettings,
     CollapseHVAESettings,
     CollapseSettings,
     CollapseVAESettings,
 )
+from introsearch.training.collapse_view import read_modes
+from introsearch.training.figure_data import CollapseFigure, Figure
 from introsearch.training.random_streams import make_stream, stream_seed
 from introsearch.training.settings import TrainerSettings
 from introsearch.training.stepwise import StepwiseTrainer, descend
+
+NLL_ROWS, NLL_DRAWS = 200, 1_000
 
 
 class CollapseTrainer(StepwiseTrainer):
@@ -47,7 +55,7 @@ class CollapseTrainer(StepwiseTrainer):
         self.seed = seed
         self.device = torch.device(device)
         self.iteration = 0
-        self.rows = self._make_rows()
+        self.rows, self.test_rows = self._make_rows()
         self.streams = {p: make_stream(seed, p, device=self.device) for p in ("data", "noise")}
         self.betas, self.prior_stds, sigmas = self._levels()
         with torch.random.fork_rng(devices=[]):
@@ -62,13 +70,23 @@ class CollapseTrainer(StepwiseTrainer):
                 ),
                 learnt=tuple(sigma is None for sigma in sigmas),
                 hidden_units=settings.hidden_units,
+                layout=self.rows.layout,
+                channels=settings.channels,
             ).to(self.device)
         self._make_optimiser()
+        self._seen: tuple[int, ModesView] | None = None
 
     # -- what a model is -------------------------------------------------------------------------
 
-    def _make_rows(self) -> Rows:
-        return image_rows(self.settings.dataset, self.settings.train_images, device=self.device)
+    def _make_rows(self) -> TrainTest:
+        s = self.settings
+        return image_rows(
+            s.dataset,
+            device=self.device,
+            train_images=s.train_images,
+            label=s.label,
+            condition=getattr(s, "condition", None),
+        )
 
     def _levels(
         self,
@@ -88,7 +106,11 @@ class CollapseTrainer(StepwiseTrainer):
             sigma=s.sigma,
         )
         return PredictedModes(
-            loss=optimum.loss, lam=optimum.lam, active=(optimum.active,), kl=(optimum.kl,)
+            loss=optimum.loss,
+            theta=optimum.theta,
+            lam=optimum.lam,
+            active=(optimum.active,),
+            kl=(optimum.kl,),
         )
 
     @functools.cached_property
@@ -136,22 +158,67 @@ class CollapseTrainer(StepwiseTrainer):
     @torch.no_grad()
     def evaluate(self, names: Sequence[str], *, averaged: bool = False) -> dict[str, float]:
         """Metrics by name, without any effect on training; there are no averaged weights."""
-        stream = make_stream(self.seed, "evaluation", device=self.device)
-        if self.settings.activation == "linear":
-            moments = exact_moments(self.nets, self.rows.second)
-        else:
-            rows = self.rows.numbers(slice(None))
-            moments = sampled_moments(self.nets, rows, self._noise(len(rows), stream))
-        view = ModesView(
-            trained=trained_modes(
-                moments,
+        view = self._view()
+        return {name: resolve("metric", name)(view, self._evaluation_stream()) for name in names}
+
+    @torch.no_grad()
+    def details(self) -> dict[str, float]:
+        """KLs by mode, trained and predicted, and the spectrum (`metrics.modes.mode_numbers`)."""
+        return mode_numbers(self._view())
+
+    @torch.no_grad()
+    def figures(self) -> dict[str, Figure]:
+        """The KL by mode beside the predicted one, and what the model makes of test images."""
+        view, images = self._view(), {}
+        if self.test_rows.layout is not None:
+            images = pictures(
+                self.nets,
+                self.test_rows.numbers(slice(0, IMAGES)),
+                self.test_rows.layout,
                 prior_stds=self.prior_stds,
-                is_rotated=tuple(not p.requires_grad for p in self.nets.logvars),
-                loss=self._loss(moments).total.item(),
-            ),
-            predicted=self.predicted,
+                generator=self._evaluation_stream(),
+            )
+        predicted = tuple(np.sort(kl)[::-1] for kl in view.predicted.kl)
+        return {
+            "collapse": CollapseFigure(
+                latents=("z",) if len(predicted) == 1 else ("z1", "z2"),
+                kl=view.trained.kl,
+                predicted_kl=predicted,
+                collapse_levels=collapse_levels(view.pair_kl).cpu().numpy(),
+                delta=DELTA,
+                pictures=images,
+            )
+        }
+
+    def _view(self) -> ModesView:
+        """The model as it is now, read off once however often it is looked at."""
+        if self._seen is None or self._seen[0] != self.iteration:
+            view = read_modes(
+                self.nets,
+                self.rows,
+                is_linear=self.settings.activation == "linear",
+                prior_stds=self.prior_stds,
+                loss_of=lambda moments: self._loss(moments).total.item(),
+                predicted=self.predicted,
+                estimate_nll=self._estimate_nll,
+                stream=self._evaluation_stream(),
+            )
+            self._seen = self.iteration, view
+        return self._seen[1]
+
+    def _estimate_nll(self, stream: torch.Generator) -> float:
+        values = importance_nll(
+            self.nets,
+            self.test_rows.numbers(slice(0, NLL_ROWS)),
+            eta_dec=self.settings.eta_dec,
+            prior_stds=self.prior_stds,
+            num_draws=NLL_DRAWS,
+            generator=stream,
         )
-        return {name: resolve("metric", name)(view, stream) for name in names}
+        return float(values.mean())
+
+    def _evaluation_stream(self) -> torch.Generator:
+        return make_stream(self.seed, "evaluation", device=self.device)
 
     # -- checkpoints ----------------------------------------------------------------------------
 
@@ -166,7 +233,7 @@ class CollapseTrainer(StepwiseTrainer):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from `state`: on the CPU bit for bit as if never interrupted."""
-        self.iteration = state["iteration"]
+        self.iteration, self._seen = state["iteration"], None
         self.nets.load_state_dict(state["nets"])
         self._make_optimiser()
         self.optimiser.load_state_dict(state["optimiser"])
@@ -185,12 +252,14 @@ class CollapseCVAE(CollapseTrainer):
 
     Settings: ClassVar[type[TrainerSettings]] = CollapseCVAESettings
 
-    def _make_rows(self) -> Rows:
+    def _make_rows(self) -> TrainTest:
         s = self.settings
         if s.rho is None:
-            return image_rows(s.dataset, s.train_images, device=self.device, given_quadrant=True)
-        stream = make_stream(self.seed, "samples", device=self.device)
-        return correlated_rows(s.samples, dims=s.dims, rho=s.rho, stream=stream)
+            return super()._make_rows()
+        streams = (make_stream(self.seed, n, device=self.device) for n in ("samples", "test"))
+        return TrainTest(
+            *(correlated_rows(s.samples, dims=s.dims, rho=s.rho, stream=st) for st in streams)
+        )
 
 
 class CollapseHVAE(CollapseTrainer):
@@ -222,6 +291,7 @@ class CollapseHVAE(CollapseTrainer):
         assert optimum.loss is not None
         return PredictedModes(
             loss=optimum.loss,
+            theta=optimum.theta,
             lam=n.lam,
             active=(optimum.active, n.active_z2),
             kl=(n.kl_z1, n.kl_z2),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import torch
 from torch import Tensor
 
 from introsearch.losses.collapse import Level, Moments
-from introsearch.nets.shallow import ShallowVAE
+from introsearch.nets.shallow import Encoded, ShallowVAE
 
 
 def exact_moments(nets: ShallowVAE, second: Tensor) -> Moments:
@@ -56,17 +58,41 @@ def sampled_moments(nets: ShallowVAE, rows: Tensor, noise: Tensor) -> Moments:
         rows: [B, D] of [y, x].
         noise: [B, levels, L] standard normal.
     """
-    q = nets.encode(rows, noise[:, 0])
-    decoded = nets.decoders[0](torch.cat([q.z, rows[:, nets.dims :]], dim=1))
+    return moments_of_draws(nets, rows, draw_latents(nets, rows, noise))
+
+
+def draw_latents(nets: ShallowVAE, rows: Tensor, noise: Tensor) -> tuple[Encoded, ...]:
+    """z of rows, or z1 and z2: posterior means and draws. Arguments as for `sampled_moments`."""
+    draws = [nets.encode(rows, noise[:, 0])]
+    for level in range(1, len(nets.logvars)):
+        draws.append(nets.encode(draws[-1].z, noise[:, level], level=level))
+    return tuple(draws)
+
+
+def moments_of_draws(nets: ShallowVAE, rows: Tensor, draws: tuple[Encoded, ...]) -> Moments:
+    """As `sampled_moments`, of latents that are drawn already."""
+    decoded = nets.decoders[0](torch.cat([draws[0].z, rows[:, nets.dims :]], dim=1))
     error = (rows[:, : nets.dims] - decoded).square().sum(1).mean()
-    means, logvar = q.mu.T @ q.mu / len(rows), nets.logvars[0]
-    if len(nets.logvars) == 1:
-        return Moments(error, (Level(means, means.diagonal() + logvar.exp(), logvar),))
-    q2 = nets.encode(q.z, noise[:, 1], level=1)
-    distance1 = (q.z - nets.decoders[1](q2.z)).square().mean(0)
-    means2, logvar2 = q2.mu.T @ q2.mu / len(rows), nets.logvars[1]
-    levels = (
-        Level(means, distance1, logvar),
-        Level(means2, means2.diagonal() + logvar2.exp(), logvar2),
+    levels = []
+    for i, (q, logvar) in enumerate(zip(draws, nets.logvars, strict=True)):
+        means = q.mu.T @ q.mu / len(rows)
+        if i + 1 < len(draws):
+            distance = (q.z - nets.decoders[i + 1](draws[i + 1].z)).square().mean(0)
+        else:
+            distance = means.diagonal() + logvar.exp()
+        levels.append(Level(means, distance, logvar))
+    return Moments(error, tuple(levels))
+
+
+def mean_moments(parts: Sequence[Moments], sizes: Sequence[int]) -> Moments:
+    """The moments of several blocks of rows together, of so many rows each."""
+    shares = [size / sum(sizes) for size in sizes]
+
+    def mean(values: Iterable[Tensor]) -> Tensor:
+        return torch.stack([v * share for v, share in zip(values, shares, strict=True)]).sum(0)
+
+    levels = tuple(
+        Level(mean(v.means for v in of), mean(v.distance for v in of), of[0].logvar)
+        for of in zip(*(part.levels for part in parts), strict=True)
     )
-    return Moments(error, levels)
+    return Moments(mean(part.error for part in parts), levels)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from introsearch.data.catalog import IMAGE_SETS
 from introsearch.errors import ConfigError
 from introsearch.registry import data_kind
 from introsearch.training.fields import bounded, choice, registered
+from introsearch.training.image_settings import check_halvings
 from introsearch.training.settings import TrainerSettings
 
 BATCH_SIZE, HIDDEN_UNITS, SAMPLES, DIMS = 128, 64, 1_000, 16
@@ -25,10 +27,13 @@ class CollapseSettings(TrainerSettings):
         iterations: training iterations altogether.
         dataset: whose train images, as numbers from 0 to 1, are the data (digits).
         train_images: how many images of the train split to use, the first ones (all).
+        label: only images with this label (all).
         latent_dim: dimensions of each latent.
         activation: ``linear`` has no biases, as in the theory; ``relu`` has a hidden layer in each
-            map.
-        hidden_units: of ``activation: relu`` (64).
+            map, or convolutions.
+        hidden_units: of the hidden layers of ``activation: relu`` (64).
+        channels: feature maps of convolutions between images and the first latent, in place of
+            hidden layers there, with ``activation: relu``; they halve an image once per entry.
         expectation: ``exact`` is over all data and noise at once, for linear maps; ``sampled``
             draws batches and one noise each; ``auto`` is exact where it can be.
         batch_size: data points of an iteration, of ``expectation: sampled`` (128).
@@ -40,9 +45,11 @@ class CollapseSettings(TrainerSettings):
     iterations: int = bounded(4_000, low=1)
     dataset: str | None = registered(None, kind="dataset", only=_IMAGES)
     train_images: int | None = bounded(None, low=2)
+    label: int | None = bounded(None, low=0)
     latent_dim: int = bounded(10, low=1)
     activation: str = choice("linear", legal=("linear", "relu"))
     hidden_units: int | None = bounded(None, low=1)
+    channels: tuple[int, ...] | None = bounded(None, low=1)
     expectation: str = choice("auto", legal=("auto", "exact", "sampled"))
     batch_size: int | None = bounded(None, low=1)
     eta_dec: float = bounded(1.0, above=0.0)
@@ -60,15 +67,38 @@ class CollapseSettings(TrainerSettings):
             )
         if self.expectation == "auto":
             object.__setattr__(self, "expectation", "exact" if is_linear else "sampled")
-        self._fill("hidden_units", HIDDEN_UNITS, unless=is_linear, why="activation: linear")
+        self._fill_widths()
         exact = self.expectation == "exact"
         self._fill("batch_size", BATCH_SIZE, unless=exact, why="expectation: exact")
         self._fill_dataset()
 
+    def _fill_widths(self) -> None:
+        is_linear, levels = self.activation == "linear", self.num_latents
+        if is_linear:
+            self._fill("channels", None, unless=True, why="activation: linear")
+        without = "activation: linear" if is_linear else "channels, which leave no hidden layer"
+        unless = is_linear or (self.channels is not None and levels == 1)
+        self._fill("hidden_units", HIDDEN_UNITS, unless=unless, why=without)
+
+    @property
+    def num_latents(self) -> int:
+        """1, or 2 in a hierarchical VAE."""
+        return 1
+
     def _fill_dataset(self) -> None:
         self._fill("dataset", "digits")
-        if self.dataset is not None and data_kind(self.dataset) != "images":
+        assert self.dataset is not None
+        if data_kind(self.dataset) != "images":
             raise ConfigError(f"{self.dataset} does not consist of images", key="dataset")
+        known = IMAGE_SETS.get(self.dataset)
+        if self.channels is not None:
+            check_halvings(self.channels, size=None if known is None else known.size)
+        if known is not None and self.label is not None and self.label >= known.classes:
+            raise ConfigError(
+                f"{self.dataset} has no label {self.label}",
+                key="label",
+                hint=f"0 to {known.classes - 1}",
+            )
 
     def _fill(self, name: str, default: Any, *, unless: bool = False, why: str = "") -> None:
         """Set a value that is not given, or refuse a given one that means nothing."""
@@ -94,15 +124,18 @@ class CollapseVAESettings(CollapseSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class CollapseCVAESettings(CollapseVAESettings):
-    """A VAE given a condition: of images the bottom left quadrant, the rest being the data.
+    """A VAE given a condition.
 
     Attributes:
+        condition: ``quadrant`` is the bottom left one of images, the data being the rest; ``label``
+            is the label of images, a dimension each (quadrant).
         rho: correlation of made-up standard normal data y and condition
             x = rho y + sqrt(1 - rho^2) n, in place of a data set.
         samples: of the made-up data (1,000).
         dims: of the made-up data, and of their condition (16).
     """
 
+    condition: str | None = choice(None, legal=("quadrant", "label"))
     rho: float | None = bounded(None, low=-1.0)
     samples: int | None = bounded(None, low=2)
     dims: int | None = bounded(None, low=1)
@@ -115,8 +148,15 @@ class CollapseCVAESettings(CollapseVAESettings):
         self._fill("dims", DIMS, unless=not made_up, why="a data set")
         if not made_up:
             super()._fill_dataset()
+            self._fill("condition", "quadrant")
+            if self.condition == "label" and self.label is not None:
+                raise ConfigError(
+                    "tells nothing where all images have one label",
+                    key="condition",
+                    hint="leave out label, or set condition: quadrant",
+                )
             return
-        for name in ("dataset", "train_images"):
+        for name in ("dataset", "train_images", "label", "channels", "condition"):
             self._fill(name, None, unless=True, why="rho, which makes the data up")
 
 
@@ -135,6 +175,10 @@ class CollapseHVAESettings(CollapseSettings):
     beta2: float = bounded(1.0, above=0.0)
     sigma1: float | None = bounded(None, above=0.0)
     sigma2: float | None = bounded(None, above=0.0)
+
+    @property
+    def num_latents(self) -> int:
+        return 2
 
     def __post_init__(self) -> None:
         super().__post_init__()

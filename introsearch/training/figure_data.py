@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
-from numpy import float32, int64
+from numpy import float32, float64, int64
 from numpy.typing import NDArray
 
 Array = NDArray[float32]
@@ -67,3 +67,29 @@ class ImageFigure:
     component_means: Array
     component_weights: Array
     aggregate: Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class CollapseFigure:
+    """What became of the latent modes of a shallow VAE, and what it makes of images.
+
+    Attributes:
+        latents: ``z``, or ``z1`` and ``z2``.
+        kl: [L] of each mode, sorted, largest first, for each latent, nats.
+        predicted_kl: the same at the optimum of the linear model.
+        collapse_levels: [L] the epsilon from which on each mode of z (of z2) has collapsed,
+            ascending, nats.
+        delta: share of the data that it allows to lie beyond.
+        pictures: images [N, H, W, C] in [0, 1], a list for each row of pictures by what it shows;
+            empty if the data are no images.
+    """
+
+    latents: tuple[str, ...]
+    kl: tuple[NDArray[float64], ...]
+    predicted_kl: tuple[NDArray[float64], ...]
+    collapse_levels: NDArray[float64]
+    delta: float
+    pictures: dict[str, Array]
+
+
+Figure: TypeAlias = TrialFigure | ImageFigure | CollapseFigure

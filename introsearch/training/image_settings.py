@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from introsearch.errors import ConfigError
@@ -57,16 +58,7 @@ def check_image_settings(settings: VAESettings) -> None:
         ConfigError: its `key` is the setting.
     """
     assert settings.channels is not None
-    size, halvings = settings.image_size or settings.protocol.image_size, len(settings.channels)
-    if halvings == 0:
-        raise ConfigError("is an empty list", key="channels", hint="e.g. channels: [64, 128]")
-    if size is not None and size % 2**halvings:
-        possible = max((n for n in range(1, 12) if size % 2**n == 0), default=0)
-        raise ConfigError(
-            f"has {halvings} entries, but {size}x{size} pixels can be halved {possible} times only",
-            key="channels",
-            hint=f"at most {possible} entries" if possible else "the size of images must be even",
-        )
+    check_halvings(settings.channels, size=settings.image_size or settings.protocol.image_size)
     count = settings.train_images
     if count is not None and settings.batch_size > count:
         raise ConfigError(
@@ -78,4 +70,22 @@ def check_image_settings(settings: VAESettings) -> None:
             "which generated ones are compared",
             key="num_samples",
             hint=f"at most {count}",
+        )
+
+
+def check_halvings(channels: Sequence[int], *, size: int | None) -> None:
+    """Refuse feature maps that would halve images of `size` pixels too often; None is not known.
+
+    Raises:
+        ConfigError: its `key` is ``channels``.
+    """
+    halvings = len(channels)
+    if halvings == 0:
+        raise ConfigError("is an empty list", key="channels", hint="e.g. channels: [64, 128]")
+    if size is not None and size % 2**halvings:
+        possible = max((n for n in range(1, 12) if size % 2**n == 0), default=0)
+        raise ConfigError(
+            f"has {halvings} entries, but {size}x{size} pixels can be halved {possible} times only",
+            key="channels",
+            hint=f"at most {possible} entries" if possible else "the size of images must be even",
         )

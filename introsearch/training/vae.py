@@ -12,13 +12,14 @@ from introsearch.data.base import Data, DataContext
 from introsearch.data.images import ImageData
 from introsearch.losses.kl import kl_monte_carlo, kl_standard_normal, reparameterise
 from introsearch.losses.vae import squared_error, vae_loss
+from introsearch.metrics.active_units import latent_numbers
 from introsearch.metrics.generation import view_extractor
 from introsearch.metrics.view import ModelView
 from introsearch.nets.mlp import Posterior
 from introsearch.priors.base import Prior, PriorContext
 from introsearch.registry import resolve
 from introsearch.training.epochs import EpochBatches
-from introsearch.training.figure_data import ImageFigure, TrialFigure
+from introsearch.training.figure_data import Figure
 from introsearch.training.model_figures import image_figure, points_figure
 from introsearch.training.networks import make_networks
 from introsearch.training.random_streams import make_stream, stream_seed
@@ -177,7 +178,12 @@ class VAE(StepwiseTrainer):
         }
 
     @torch.no_grad()
-    def figures(self) -> dict[str, TrialFigure | ImageFigure]:
+    def details(self) -> dict[str, float]:
+        """How much each latent dimension is used (`metrics.active_units.latent_numbers`)."""
+        return latent_numbers(self._view(), self._evaluation_stream())
+
+    @torch.no_grad()
+    def figures(self) -> dict[str, Figure]:
         """The model as it is now, as in the figures of the prior-learning paper."""
         draw = image_figure if self.dataset.kind == "images" else points_figure
         return {"model": draw(self._view(), self._evaluation_stream())}

@@ -9,13 +9,16 @@ import torch
 from introsearch.errors import ConfigError, TrialDiverged
 from introsearch.losses.collapse import collapse_loss
 from introsearch.registry import TRAINERS, load, metrics_for
+from introsearch.training import collapse
 from introsearch.training.collapse_data import correlated_rows
-from introsearch.training.collapse_moments import exact_moments, sampled_moments
+from introsearch.training.collapse_likelihood import importance_nll
+from introsearch.training.collapse_moments import exact_moments, mean_moments, sampled_moments
 from introsearch.training.settings import resolve_settings, settings_to_dict
 
 SMALL = {"train_images": 200, "latent_dim": 4, "iterations": 40}
 SAMPLED = {**SMALL, "expectation": "sampled", "batch_size": 16}
 RELU = {**SMALL, "activation": "relu", "hidden_units": 8, "batch_size": 16}
+CONV = {**SMALL, "activation": "relu", "channels": [4, 8], "batch_size": 16}
 CASES = {
     "vae": ("collapse_vae", SMALL),
     "vae-sampled": ("collapse_vae", {**SAMPLED, "sigma": 0.5}),
@@ -26,7 +29,18 @@ CASES = {
     "hvae": ("collapse_hvae", {**SMALL, "sigma1": 0.25}),
     "hvae-sampled": ("collapse_hvae", {**SAMPLED, "sigma1": 0.25, "sigma2": 0.2}),
     "hvae-relu": ("collapse_hvae", {**RELU, "beta2": 2.0}),
+    "vae-conv": ("collapse_vae", {**CONV, "sigma": 0.5}),
+    "cvae-conv": ("collapse_cvae", CONV),
+    "cvae-label": ("collapse_cvae", {**CONV, "condition": "label"}),
+    "cvae-one-digit": ("collapse_cvae", {**SMALL, "label": 3}),
+    "hvae-conv": ("collapse_hvae", {**CONV, "beta2": 2.0}),
 }
+
+
+@pytest.fixture(autouse=True)
+def _few_draws(monkeypatch):
+    monkeypatch.setattr(collapse, "NLL_ROWS", 2)
+    monkeypatch.setattr(collapse, "NLL_DRAWS", 20)
 
 
 def make(case, seed=0, **changes):
@@ -73,6 +87,9 @@ class TestEveryCase:
             metrics = watched.evaluate(names_of(case))
             assert metrics == watched.evaluate(names_of(case))
             assert all(map(math.isfinite, metrics.values()))
+            details = watched.details()
+            assert all(map(math.isfinite, details.values()))
+            assert details["unit_kl/01"] >= details["unit_kl/02"]
             watched.figures()
             watched.advance(10)
         global_state = torch.get_rng_state()
@@ -92,6 +109,117 @@ class TestEveryCase:
     def test_settings_survive_a_round_trip(self, case):
         settings = make(case).settings
         assert resolve_settings(CASES[case][0], settings_to_dict(settings)) == settings
+
+
+def test_figures_are_whole():
+    for case, rows in (("vae-conv", 5), ("cvae", 6), ("cvae-label", 5), ("hvae", 5)):
+        figure = make(case).figures()["collapse"]
+        assert len(figure.latents) == len(figure.kl) == len(figure.predicted_kl)
+        assert [len(kl) for kl in figure.kl] == [4] * len(figure.kl)
+        assert len(figure.pictures) == rows
+        assert all(row.shape == (16, 8, 8, 1) for row in figure.pictures.values())
+    assert make("cvae-rho").figures()["collapse"].pictures == {}
+
+
+def test_pictures_of_a_quadrant_keep_it():
+    trainer = make("cvae")
+    shown = trainer.figures()["collapse"].pictures
+    for what in ("given", "reconstruction", "completion 1"):
+        assert (shown[what][:, 4:, :4] == shown["test image"][:, 4:, :4]).all()
+    assert (shown["given"][:, :4] == 0.5).all()
+    first = trainer.test_rows.numbers(slice(0, 1))
+    original = trainer.test_rows.layout.images(first)[0, 0].float().numpy()
+    assert (shown["test image"][0, ..., 0] == original).all()
+
+
+def test_a_label_is_a_dimension_each_and_chooses():
+    rows = make("cvae-label").rows
+    assert (rows.dims, rows.condition_dims) == (64, 10)
+    one_hot = rows.numbers(slice(None))[:, 64:]
+    assert (one_hot.sum(dim=1) == 1).all()
+    counts = one_hot.sum(dim=0)
+    assert len(make("cvae-one-digit").rows) == counts[3]
+
+
+def test_importance_sampling_gives_the_likelihood_of_a_linear_model():
+    """p(y) = N(0, eta_enc^2 U U^T + eta_dec^2 I)."""
+    trainer = make("vae", eta_dec=0.5, eta_enc=1.5)
+    trainer.advance(40)
+    rows = trainer.test_rows.numbers(slice(0, 5))
+    with torch.no_grad():
+        estimate = importance_nll(
+            trainer.nets, rows, eta_dec=0.5, prior_stds=(1.5,), num_draws=20_000,
+            generator=torch.Generator().manual_seed(0),
+        )  # fmt: skip
+        u = trainer.nets.decoders[0].weight
+        covariance = 1.5**2 * u @ u.T + 0.5**2 * torch.eye(64, dtype=torch.double)
+    exact = -torch.distributions.MultivariateNormal(
+        torch.zeros(64, dtype=torch.double), covariance
+    ).log_prob(rows)
+    torch.testing.assert_close(estimate, exact, rtol=0, atol=0.05)
+
+
+def test_importance_sampling_of_two_latents_and_of_a_condition():
+    """Both are linear and Gaussian: the marginal likelihood is known."""
+    eye = torch.eye(64, dtype=torch.double)
+    trainer = make("hvae", eta_dec=0.5, eta_enc=0.8, iterations=400)
+    trainer.advance(400)
+    rows = trainer.test_rows.numbers(slice(0, 3))
+    with torch.no_grad():
+        u1, u2 = (decoder.weight for decoder in trainer.nets.decoders)
+        z1 = 0.8**2 * u2 @ u2.T + 0.5**2 * torch.eye(4, dtype=torch.double)
+        estimate = importance_nll(
+            trainer.nets, rows, eta_dec=0.5, prior_stds=(0.5, 0.8), num_draws=50_000,
+            generator=torch.Generator().manual_seed(0),
+        )  # fmt: skip
+    exact = torch.distributions.MultivariateNormal(eye[0] * 0, u1 @ z1 @ u1.T + 0.25 * eye)
+    torch.testing.assert_close(estimate, -exact.log_prob(rows), rtol=0, atol=0.05)
+    trainer = make("cvae", eta_dec=0.5, iterations=400)
+    trainer.advance(400)
+    rows = trainer.test_rows.numbers(slice(0, 3))
+    y, x = rows[:, :48], rows[:, 48:]
+    with torch.no_grad():
+        u = trainer.nets.decoders[0].weight
+        estimate = importance_nll(
+            trainer.nets, rows, eta_dec=0.5, prior_stds=(1.0,), num_draws=50_000,
+            generator=torch.Generator().manual_seed(0),
+        )  # fmt: skip
+        spread = u[:, :4] @ u[:, :4].T + 0.25 * eye[:48, :48]
+        exact = torch.distributions.MultivariateNormal(x @ u[:, 4:].T, spread)
+    torch.testing.assert_close(estimate, -exact.log_prob(y), rtol=0, atol=0.1)
+
+
+def test_units_of_fixed_variances_are_read_in_rotated_modes():
+    """The optimum leaves a rotation free: no dimension collapses, and modes do."""
+    trainer = make("vae", sigma=0.5, eta_dec=1.55, iterations=1500, learning_rate=0.02)
+    trainer.advance(1500)
+    with torch.no_grad():
+        mu = trainer.nets.encoders[0](trainer.rows.numbers(slice(None)))
+        view = trainer._view()
+    predicted = trainer.predicted.active[0].sum()
+    assert predicted == 3
+    assert (mu.square().mean(dim=0) > 0.01).sum() == 4
+    metrics = trainer.evaluate(["active_modes", "mode_kl", "active_pairs"])
+    assert metrics["active_modes"] == predicted
+    assert view.pair_kl.mean(dim=0).sum() == pytest.approx(metrics["mode_kl"])
+    # A mode without a mean still pays for its width.
+    assert (view.pair_kl.var(dim=0) > 1e-6).sum() == predicted
+    assert metrics["active_pairs"] == 1.0
+
+
+def test_blocks_have_the_moments_of_the_whole(monkeypatch):
+    trainer = make("hvae-relu")
+    rows = trainer.rows.numbers(slice(None))
+    noise = trainer._noise(len(rows), torch.Generator().manual_seed(0))
+    whole = sampled_moments(trainer.nets, rows, noise)
+    parts = [
+        sampled_moments(trainer.nets, rows[a:b], noise[a:b]) for a, b in ((0, 150), (150, 200))
+    ]
+    together = mean_moments(parts, [150, 50])
+    torch.testing.assert_close(together.error, whole.error)
+    for a, b in zip(together.levels, whole.levels, strict=True):
+        torch.testing.assert_close(a.means, b.means)
+        torch.testing.assert_close(a.distance, b.distance)
 
 
 @pytest.mark.parametrize("case", ["vae", "cvae", "hvae"])
@@ -178,6 +306,20 @@ def test_correlated_rows_have_the_correlation():
         ("collapse_cvae", {"rho": 0.5, "train_images": 9}, "train_images", "rho"),
         ("collapse_cvae", {"rho": 1.5}, "rho", "at most 1"),
         ("collapse_cvae", {"dims": 3}, "dims", "a data set"),
+        ("collapse_vae", {"channels": [4]}, "channels", "activation: linear"),
+        ("collapse_vae", {"activation": "relu", "channels": []}, "channels", "empty"),
+        ("collapse_vae", {"activation": "relu", "channels": [4] * 4}, "channels", "3 times"),
+        (
+            "collapse_cvae",
+            {"activation": "relu", "channels": [4], "hidden_units": 8},
+            "hidden_units",
+            "channels",
+        ),
+        ("collapse_vae", {"label": 10}, "label", "no label 10"),
+        ("collapse_cvae", {"label": 1, "condition": "label"}, "condition", "one label"),
+        ("collapse_cvae", {"condition": "left"}, "condition", "left"),
+        ("collapse_cvae", {"rho": 0.5, "condition": "label"}, "condition", "rho"),
+        ("collapse_cvae", {"rho": 0.5, "label": 1}, "label", "rho"),
         ("collapse_hvae", {"beta2": 0.5}, "beta2", "no minimum"),
         ("collapse_hvae", {}, "beta2", "flat"),
     ],

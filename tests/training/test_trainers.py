@@ -105,6 +105,9 @@ class TestEveryColumn:
         names = metrics_for(watched.settings.dataset)
         for _ in range(4):
             watched.evaluate([n for n in names if not METRICS[n].costly])
+            details = watched.details()
+            assert details == watched.details()
+            assert details["unit_kl/01"] >= details["unit_kl/02"]
             watched.figures()
             watched.advance(10)
         global_state = torch.get_rng_state()
