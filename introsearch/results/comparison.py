@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from introsearch.results.statistics import seed_values, sign_of
+from introsearch.results import record
+from introsearch.results.statistics import one_run_per_seed, sign_of
 
 # A t-test of two pairs has one degree of freedom, and two values span no distribution.
 MIN_SEEDS = 3
@@ -59,8 +60,13 @@ def compare(
     Raises:
         ConfigError: an unknown goal.
     """
+    runs = one_run_per_seed(frame[frame["config_id"].isin(summary["config_id"])], seeds)
+    finished = {
+        config_id: of_one
+        for config_id, of_one in runs[runs["status"] == record.FINISHED].groupby("config_id")
+    }
     values = {
-        (row.group, row.metric): seed_values(frame, row.metric, row.config_id, seeds=seeds)
+        (row.group, row.metric): _by_seed(finished.get(row.config_id), row.metric)
         for row in summary.itertuples()
     }
     intervals = [interval(list(of_row.values())) for of_row in values.values()]
@@ -73,6 +79,14 @@ def compare(
     columns = [(*bounds, *outcome) for bounds, outcome in zip(intervals, outcomes, strict=True)]
     added = pd.DataFrame(columns, columns=list(COMPARISON_COLUMNS), index=summary.index)
     return pd.concat([summary, added], axis=1)
+
+
+def _by_seed(finished: pd.DataFrame | None, metric: str) -> dict[int, float]:
+    """Values of those seeds that have one."""
+    if finished is None or (column := f"metric.{metric}") not in finished:
+        return {}
+    found = zip(finished["seed"], finished[column], strict=True)
+    return {int(seed): float(value) for seed, value in found if not math.isnan(value)}
 
 
 def against_best(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -47,13 +48,16 @@ def searched_frame(
         diverge before has one, so that none is missing for being bad.
     """
     runs = one_run_per_seed(frame, study.seeds.select)
+    by_configuration: dict[str, list[dict[Hashable, Any]]] = {}
+    for run in runs.to_dict("records"):  # a frame per configuration would take ten times as long
+        by_configuration.setdefault(run["config_id"], []).append(run)
     rows = [
         {
             "group": group,
             **_row(study, of_one, histories, searched, (units or {}).get(config_id, 1)),
         }
-        for config_id, of_one in runs.groupby("config_id", sort=False)
-        for group in of_one["groups"].iloc[0]
+        for config_id, of_one in by_configuration.items()
+        for group in of_one[0]["groups"]
     ]
     return pd.DataFrame(rows, columns=[*COLUMNS, *searched])
 
@@ -67,22 +71,27 @@ def first_comparison(study: Study) -> str:
 
 
 def _row(
-    study: Study, runs: pd.DataFrame, histories: Histories, searched: Sequence[str], unit: int
+    study: Study,
+    runs: Sequence[Mapping[Hashable, Any]],
+    histories: Histories,
+    searched: Sequence[str],
+    unit: int,
 ) -> dict[str, object]:
-    first = runs.iloc[0]
-    statuses = set(runs["status"])
-    status = next(s for s in _WORST_FIRST if s in statuses)
+    first = runs[0]
+    statuses = {run["status"] for run in runs}
     complete = statuses == {record.FINISHED} and len(runs) == len(study.seeds.select)
+    values = [run.get(f"metric.{study.metric.name}", math.nan) for run in runs]
     rule = study.early_terminate
     at = rule.rungs[0] * unit if rule is not None else int(first[f"{PARAM}iterations"])
-    early = [histories.get(run_id, {}).get(at, math.nan) for run_id in runs["run_id"]]
-    values = runs.get(f"metric.{study.metric.name}")
+    early = [histories.get(run["run_id"], {}).get(at, math.nan) for run in runs]
+    seconds = [run.get(f"metric.{record.SECONDS}", math.nan) for run in runs]
+    ends = [float(run["end_ms"]) for run in runs if run["end_ms"] is not None]
     return {
         "config_id": first["config_id"],
-        "status": status,
-        "score": float(values.mean()) if complete and values is not None else math.nan,
+        "status": next(s for s in _WORST_FIRST if s in statuses),
+        "score": sum(values) / len(values) if complete else math.nan,
         "early": sum(early) / len(early),
-        "seconds": float(runs.get(f"metric.{record.SECONDS}", pd.Series([0.0])).sum()),
-        "end_ms": float(runs["end_ms"].max()),
+        "seconds": sum(s for s in seconds if not math.isnan(s)),
+        "end_ms": max((end for end in ends if not math.isnan(end)), default=math.nan),
         **{name: first.get(f"{PARAM}{name}") for name in searched},
     }

@@ -111,16 +111,6 @@ def summarise(
     return pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS))
 
 
-def seed_values(
-    frame: pd.DataFrame, metric: str, config_id: str | None, *, seeds: Sequence[int]
-) -> dict[int, float]:
-    """A configuration's value of a metric by seed, of the seeds that finished with one."""
-    runs = one_run_per_seed(frame[frame["config_id"] == config_id], seeds)
-    finished = runs[runs["status"] == "finished"]
-    found = zip(finished["seed"], finished.get(f"metric.{metric}", ()), strict=False)
-    return {int(seed): float(value) for seed, value in found if not math.isnan(value)}
-
-
 def _summary(runs: pd.DataFrame, metric: str, *, num_seeds: int) -> dict[str, float | int]:
     values = [value for value in _finished_values(runs, metric) if not math.isnan(value)]
     diverged = int((runs["status"] == "diverged").sum())
