@@ -88,7 +88,7 @@ def _short_trial(study: Study, configuration: Configuration, resources: Resource
     end = 2 * PHASE + 2 * REPEATS
     settings = resolve_settings(configuration.trainer, configuration.settings).shortened(end)
     short = replace(configuration, settings=settings_to_dict(settings))
-    trial = Trial(configuration=short, seed=0, stage="select")
+    trial = Trial(configuration=short, seed=study.seeds.report[0], stage="select")
     order = order_of(study, trial, resources=resources, folder="")
     return replace(order, costly_metrics=False, figures_at=tuple(range(end - REPEATS + 1, end)))
 

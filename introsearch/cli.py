@@ -217,7 +217,10 @@ def _add_data_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _use_data_folder(options: argparse.Namespace) -> None:
+def _use_folders(options: argparse.Namespace, *, runs_dir: Path | None = None) -> None:
+    from introsearch.trial_files import set_runs_folder
+
+    set_runs_folder(runs_dir or options.runs_dir)
     if options.data_dir is not None:
         from introsearch.data.folder import set_data_folder
 
@@ -230,8 +233,9 @@ def _plan(options: argparse.Namespace) -> int:
     from introsearch.study.plan import plan_dict, plan_text
     from introsearch.tracking.address import without_password
 
-    _use_data_folder(options)
+    _use_folders(options)
     study, cluster = _load(options), _load_cluster(options)
+    _check_stage_1(study, options)
     expansion = expand(study)
     script = None
     if isinstance(cluster, SlurmCluster):
@@ -317,7 +321,7 @@ def _run_study(options: argparse.Namespace) -> int:
         check_cluster(cluster)
     else:
         check_resources(study.resources)
-    _prepare_data(study, options)
+    _prepare(study, options, runs_dir=runs_dir)
     prepare_environment(cluster)
 
     from introsearch.execution.lock import locked
@@ -345,12 +349,20 @@ def _run_study(options: argparse.Namespace) -> int:
         return _finish(result, folder, progress, store=_store_options(options))
 
 
-def _prepare_data(study: Study, options: argparse.Namespace) -> None:
+def _prepare(study: Study, options: argparse.Namespace, *, runs_dir: Path) -> None:
+    """What the study's trials start from must be there and sound."""
     from introsearch.execution.preparation import prepare_data
     from introsearch.study.expand import expand
 
-    _use_data_folder(options)
+    _use_folders(options, runs_dir=runs_dir)
+    _check_stage_1(study, options)
     prepare_data(expand(study), download=options.download, notify=print)
+
+
+def _check_stage_1(study: Study, options: argparse.Namespace) -> None:
+    from introsearch.execution.stage_1 import check_stage_1
+
+    check_stage_1(study, overrides=options.overrides, tracking_uri=options.tracking_uri)
 
 
 def _submit(options: argparse.Namespace, study: Study, cluster: SlurmCluster) -> int:
@@ -361,7 +373,7 @@ def _submit(options: argparse.Namespace, study: Study, cluster: SlurmCluster) ->
     check_slurm(cluster)
     runs_dir = cluster.in_shared_folder(options.runs_dir)
     check_uri(options.tracking_uri or default_uri(runs_dir), folder_will_exist=runs_dir)
-    _prepare_data(study, options)  # here there may be an internet
+    _prepare(study, options, runs_dir=runs_dir)  # here there may be an internet
     job = SlurmJob(runs_dir / study.name)
     submit_study(job, cluster, _script(options, study, cluster))
     return EXIT_DONE if options.detach else job.follow()
@@ -458,7 +470,7 @@ def _status(options: argparse.Namespace) -> int:
 
 def _replay(options: argparse.Namespace) -> int:
     client = _open_record(options)
-    _use_data_folder(options)
+    _use_folders(options)
     from introsearch.tracking.find import find_trial
 
     run = find_trial(client, options.trial, study=options.study)

@@ -152,7 +152,7 @@ METRICS: dict[str, MetricEntry] = {
         name: MetricEntry(f"introsearch.metrics.latents:{name}", True, goal, data)
         for name, goal, data in (
             ("mmd_latent", "minimize", "images latents"),
-            ("mmd_null", "minimize", "images latents"),
+            ("mmd_null", "", "images latents"),
             ("latent_nll", "minimize", "images latents"),
             ("latent_kl", "minimize", "latents"),
             ("effective_share", "maximize", "images latents"),

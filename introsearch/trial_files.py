@@ -1,14 +1,32 @@
-"""Where the files of a study's trials lie, below the study's folder."""
+"""Where the files of a study's trials lie, below the study's folder in the folder of all runs."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+_runs_folder = Path("runs")
+
 
 def checkpoint_path(folder: str | Path, trial: str) -> Path:
     """A trial's only checkpoint."""
     return Path(folder) / "checkpoints" / f"{trial}.pt"
+
+
+def runs_folder() -> Path:
+    """The folder of all studies' folders: ``runs`` in this one, unless `set_runs_folder` says."""
+    return _runs_folder.absolute()
+
+
+def set_runs_folder(folder: str | Path) -> None:
+    """Search finished trials in another folder from now on, in this process."""
+    global _runs_folder
+    _runs_folder = Path(folder)
+
+
+def kept_checkpoints(trial: str) -> list[Path]:
+    """Checkpoints of a trial in all studies of the runs folder; each is of the same training."""
+    return sorted(runs_folder().glob(f"*/checkpoints/{trial}.pt"))
 
 
 def figure_path(folder: str | Path, trial: str, figure: str, *, iteration: int) -> Path:

@@ -19,6 +19,7 @@ from introsearch.results.record import DIVERGED, FINISHED, RUNNING, Evaluation
 from introsearch.study.order import TrialOrder
 from introsearch.training.figure_data import ImageFigure
 from introsearch.training.settings import resolve_settings
+from introsearch.trial_files import set_runs_folder
 
 KeepFigure = Callable[[str, int, bytes], None]
 
@@ -37,6 +38,8 @@ class TrialRun:
         add_module_folders(order.module_folders)
         if order.data_folder:
             set_data_folder(order.data_folder)
+        if order.runs_folder:
+            set_runs_folder(order.runs_folder)
         torch.set_num_threads(max(1, math.floor(order.cpus)))
         self.device = "cuda" if order.gpus and torch.cuda.is_available() else "cpu"
         self.settings = resolve_settings(order.trainer, order.settings)
@@ -120,8 +123,10 @@ class TrialRun:
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """All that the rest of the trial depends on, and its evaluations so far."""
+        """All that the rest of the trial depends on, its evaluations so far, and what it is."""
+        order = self.order
         return {
+            "what": {"trainer": order.trainer, "settings": order.settings, "seed": order.seed},
             "trainer": self.trainer.state_dict(),
             "evaluations": [asdict(e) for e in self.evaluations],
         }

@@ -56,8 +56,7 @@ def load_study(
     Raises:
         ConfigError: anything is wrong; with file, line, key and what would be right.
     """
-    document = read_document(path)
-    apply_overrides(document, overrides, top_level=TOP_LEVEL)
+    document = _read(path, overrides)
     if module_folders is None:
         module_folders = (str(Path(path).resolve().parent), str(Path.cwd()))
     add_module_folders(module_folders)
@@ -65,9 +64,30 @@ def load_study(
     try:
         expand(study)
     except ConfigError as error:
-        file, line = document.place(error.key)
-        raise error.at(file=file, line=line) from None
+        raise _at_place(error, document) from None
     return study
+
+
+def at_place(error: ConfigError, path: str | Path, *, overrides: Sequence[str] = ()) -> ConfigError:
+    """An error about a study, found after it was loaded, with the place of its key in the file.
+
+    Args:
+        error: its `key` is dotted from the root of the study file.
+        path: the YAML file.
+        overrides: as for `load_study`.
+    """
+    return _at_place(error, _read(path, overrides))
+
+
+def _read(path: str | Path, overrides: Sequence[str]) -> Document:
+    document = read_document(path)
+    apply_overrides(document, overrides, top_level=TOP_LEVEL)
+    return document
+
+
+def _at_place(error: ConfigError, document: Document) -> ConfigError:
+    file, line = document.place(error.key)
+    return error.at(file=file, line=line)
 
 
 def _read_study(document: Document, *, name: str | None, module_folders: tuple[str, ...]) -> Study:

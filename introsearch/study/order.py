@@ -10,9 +10,12 @@ from introsearch.data.folder import data_folder
 from introsearch.registry import METRICS, is_costly
 from introsearch.study.model import Resources, Study, Trial
 from introsearch.study.schedule import interval_of, rungs_of
+from introsearch.trial_files import runs_folder
 
 # The trial's own, and where its files lie.
-IDENTITY = ("name", "title", "trainer", "settings", "seed", "folder", "data_folder")
+IDENTITY = (
+    "name", "title", "trainer", "settings", "seed", "folder", "data_folder", "runs_folder",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +38,7 @@ class TrialOrder:
         added_metrics: dotted paths of metrics to compute beside the registered ones.
         module_folders: where dotted paths are searched too.
         data_folder: where data sets lie; as the environment says, unless given.
+        runs_folder: where finished trials are searched; as this process says, unless given.
     """
 
     name: str
@@ -52,6 +56,7 @@ class TrialOrder:
     added_metrics: tuple[str, ...] = ()
     module_folders: tuple[str, ...] = ()
     data_folder: str = ""
+    runs_folder: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -96,5 +101,6 @@ def order_in_manner(trial: Trial, manner: Mapping[str, Any], *, folder: str = ""
         seed=trial.seed,
         folder=folder,
         data_folder=str(data_folder()),
+        runs_folder=str(runs_folder()),
         **manner,
     )

@@ -48,6 +48,16 @@ def find_trial(client: MlflowClient, text: str, *, study: str | None = None) -> 
     return found[0][1]
 
 
+def find_everywhere(client: MlflowClient, name: str) -> dict[str, Run]:
+    """The seed runs of a trial by the studies that have it; there need not be any."""
+    return {
+        study: run
+        for study, experiment_id in _studies(client, None).items()
+        for run in _starting_with(client, experiment_id, name)
+        if name_of(run) == name
+    }
+
+
 def name_of(run: Run) -> str:
     """The trial's name of a seed run."""
     return trial_name(run.data.tags[record.CONFIG_ID], int(run.data.tags[record.SEED]))

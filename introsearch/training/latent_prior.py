@@ -14,6 +14,7 @@ from introsearch.metrics.content_cache import cached
 from introsearch.metrics.image_batches import encode_in_batches
 from introsearch.nets.mlp import Posterior
 from introsearch.priors.base import Prior
+from introsearch.training.finished import open_stage_1
 from introsearch.training.latent_settings import LatentPriorSettings
 from introsearch.training.random_streams import stream_seed
 from introsearch.training.settings import TrainerSettings, settings_to_dict
@@ -24,7 +25,7 @@ LATENT_POINT_LOGVAR = -20.0
 
 
 class LatentPriorTrainer(VAE):
-    """Trains or recalls a VAE at the start, then fits a prior to its posterior samples.
+    """Trains, recalls or is given a VAE at the start, then fits a prior to its posterior samples.
 
     A method defines `_make_players` (what is trained), `_make_prior` (what samples, made of them)
     and `_step`. Encoder, decoder and the VAE's own prior `base` stay as stage 1 left them.
@@ -48,14 +49,17 @@ class LatentPriorTrainer(VAE):
         raise NotImplementedError
 
     def _build_networks(self) -> None:
-        if self.settings.stage_1 is None:
-            self.encoder: nn.Module = PointEncoder()
-            self.decoder: nn.Module = nn.Identity()
+        if self.settings.stage1_trial is not None:
+            vae = open_stage_1(self.settings, seed=self.seed, device=self.device)
+            self.encoder, self.decoder, self.base = vae.encoder, vae.decoder, vae.prior
+        elif self.settings.stage_1 is None:
+            self.encoder, self.decoder = PointEncoder(), nn.Identity()
         else:
             super()._build_networks()
 
     def _initial_prior(self, kind: str) -> Prior:
-        self.base = super()._initial_prior(kind)
+        if self.settings.stage1_trial is None:
+            self.base = super()._initial_prior(kind)
         self._has_stage_1 = False
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(stream_seed(self.seed, "players"))

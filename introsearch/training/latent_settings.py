@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Self
 
@@ -11,7 +13,12 @@ from introsearch.registry import data_kind
 from introsearch.training.fields import bounded, choice
 from introsearch.training.settings import VAESettings
 
-_WITHOUT_STAGE_1 = ("dataset", "iterations", "batch_size")
+_STAGE_2 = ("dataset", "iterations", "batch_size", "fit_learning_rate")
+_OF_IMAGES = (
+    "latent_dim", "train_images", "image_folder", "image_size", "image_channels",
+    "feature_extractor", "num_samples",
+)  # fmt: skip
+_TRIAL = "[0-9a-f]{12}(-s[0-9]+)?"
 _SIR_PROPOSALS = 100
 _LANGEVIN_STEPS, _LANGEVIN_STEP_SIZE = 20, 0.01
 
@@ -21,20 +28,26 @@ class LatentPriorSettings(VAESettings):
     """A VAE (stage 1), and a prior fitted to its frozen aggregate posterior (stage 2).
 
     The VAE's settings are those of stage 1. It is trained once for each of its settings and seeds,
-    and kept (`INTROSEARCH_CACHE`), so that all trials which share it have the very same. A data set
-    of latent points has no stage 1.
+    and kept (`INTROSEARCH_CACHE`), so that all trials which share it have the very same. Instead of
+    training one, `stage1_trial` takes a trained model from the record. A data set of latent points
+    has no stage 1.
 
     Attributes:
         iterations: of stage 2 (20,000).
         stage1_iterations: of stage 1 (30,000 for points, 220 epochs for images).
         stage1_epochs: the same in epochs of images, instead of iterations.
         stage1_seed: of the VAE (the trial's): a number gives all seeds the same VAE.
+        stage1_trial: a finished trial whose encoder, decoder and prior are stage 1, of any trainer
+            with these three, by its name in `introsearch status STUDY --trials`, e.g.
+            0123456789ab-s1, or without -s1: then each seed has the trial of the same seed. Its
+            checkpoint must be in the runs folder, where studies keep those of reported trials.
         fit_learning_rate: Adam's in stage 2, at its start; it falls to zero along a cosine.
     """
 
     stage1_iterations: int | None = bounded(None, low=1)
     stage1_epochs: int | None = bounded(None, low=1)
     stage1_seed: int | None = bounded(None, low=0)
+    stage1_trial: str | None = None
     fit_learning_rate: float = bounded(5e-4, above=0.0)
 
     def __post_init__(self) -> None:
@@ -45,7 +58,12 @@ class LatentPriorSettings(VAESettings):
         self._fill("iterations", 20_000)
         super().__post_init__()
         if data_kind(self.dataset) == "latents":
-            self._refuse_stage_1()
+            reason = f"{self.dataset} are latent points, which need none"
+            self._refuse_stage_1(reason, legal=_STAGE_2)
+        elif self.stage1_trial is not None:
+            self._check_trial_name()
+            reason = f"that is the finished trial {self.stage1_trial}"
+            self._refuse_stage_1(reason, legal=(*_STAGE_2, *_OF_IMAGES, "stage1_trial"))
         else:
             self._resolve_length("stage1_iterations", "stage1_epochs", self.protocol.length)
 
@@ -56,7 +74,7 @@ class LatentPriorSettings(VAESettings):
 
     @property
     def stage_1(self) -> VAESettings | None:
-        """The settings of stage 1; None where the data are latent points."""
+        """The settings of stage 1; None where it has none, or is a finished trial."""
         if self.stage1_iterations is None:
             return None
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(VAESettings)}
@@ -68,17 +86,36 @@ class LatentPriorSettings(VAESettings):
         stage_1 = min(self.stage1_iterations, iterations)
         return dataclasses.replace(self, iterations=iterations, stage1_iterations=stage_1)
 
-    def _refuse_stage_1(self) -> None:
-        plain = VAESettings(dataset=self.dataset)
+    def _refuse_stage_1(self, reason: str, *, legal: Collection[str]) -> None:
+        """Refuse settings of stage 1 but for the `legal` ones."""
+        own = {f.name for f in dataclasses.fields(VAESettings)} & {*legal}
+        plain = VAESettings(**{name: getattr(self, name) for name in own})
         for f in dataclasses.fields(LatentPriorSettings):
             usual = getattr(plain, f.name, f.default)
-            means_something = f.name in (*_WITHOUT_STAGE_1, "fit_learning_rate")
-            if not means_something and getattr(self, f.name) != usual:
+            if f.name not in legal and getattr(self, f.name) != usual:
                 raise ConfigError(
-                    f"is for stage 1, and {self.dataset} are latent points, which need none",
-                    key=f.name,
-                    hint="leave it out",
+                    f"is for training stage 1, and {reason}", key=f.name, hint="leave it out"
                 )
+
+    def _check_trial_name(self) -> None:
+        if not re.fullmatch(_TRIAL, self.stage1_trial or ""):
+            raise ConfigError(
+                f"{self.stage1_trial!r} is no trial's name",
+                key="stage1_trial",
+                hint="`introsearch status STUDY --trials` lists them, e.g. 0123456789ab-s1; "
+                "without -s1, each seed has the trial of the same seed",
+            )
+        if self.stage1_seed is not None:
+            raise ConfigError(
+                "is for a stage 1 that is trained",
+                key="stage1_seed",
+                hint=f"leave it out, or write stage1_trial: ...-s{self.stage1_seed}",
+            )
+
+    def stage_1_of(self, seed: int) -> str:
+        """Name of the finished trial that is stage 1 of the trial with a seed; empty if none is."""
+        name = self.stage1_trial or ""
+        return f"{name}-s{seed}" if name and "-" not in name else name
 
 
 @dataclass(frozen=True, kw_only=True)
