@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
+from matplotlib.figure import Figure
 from mlflow import MlflowClient
 
 from introsearch.errors import ConfigError, nearest_hint
@@ -17,6 +19,7 @@ from introsearch.results.runs import find_experiment, read_histories
 from introsearch.results.style import image
 from introsearch.trial_files import write_atomically
 
+FORMATS: tuple[Literal["png", "pdf"], ...] = ("png", "pdf")
 Seeds = dict[str, dict[str, list[dict[float, float]]]]
 
 
@@ -75,10 +78,15 @@ def write_figure(seeds: Seeds, *, along: str, title: str, path: Path) -> None:
     known = {metric: series for metric, series in seeds.items() if _has_values(series)}
     if not known:
         raise ConfigError(f"no run has measured any of {', '.join(seeds)}")
-    figure = draw_groups(known, along=along, title=title)
-    write_atomically(path.with_suffix(".png"), image(figure))
-    write_atomically(path.with_suffix(".pdf"), image(figure, "pdf"))
-    print(path.with_suffix(".png"), path.with_suffix(".pdf"), sep="\n")
+    save(draw_groups(known, along=along, title=title), path)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG and PDF, and say where."""
+    for fmt in FORMATS:
+        file = path.with_name(f"{path.name}.{fmt}")
+        write_atomically(file, image(figure, fmt))
+        print(file)
 
 
 def _has_values(series: dict[str, list[dict[float, float]]]) -> bool:

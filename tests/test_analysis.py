@@ -20,7 +20,9 @@ from introsearch.tracking.recorder import Recorder
 ANALYSIS = Path(__file__).parents[1] / "analysis"
 HELPERS = ("common", "figures")
 SCRIPTS = sorted(
-    path.stem for path in ANALYSIS.glob("*.py") if path.stem.startswith(("prior_learning", "evalp"))
+    path.stem
+    for path in ANALYSIS.glob("*.py")
+    if path.stem.startswith(("prior_learning", "evalp", "collapse"))
 )
 POINTS = """\
 name: points
@@ -53,6 +55,21 @@ variants:
   ip10: {prior: mog, components: 10, intro_prior: true, r_entropy: {values: [0, 10]}}
 """
 
+COLLAPSE = """\
+name: collapse
+trainer: collapse_hvae
+metric: {name: loss_gap}
+groups: [variant, beta2]
+seeds: {select: [], report: [1, 2, 3]}
+parameters: {sigma1: 0.25, latent_dim: 3, beta2: {values: [1, 2]}}
+variants:
+  learnt: {}
+  fixed: {sigma2: 0.2}
+"""
+DETAILS = (
+    "eigenvalue", "unit_kl", "unit_kl_z2", "predicted_unit_kl", "predicted_unit_kl_z2",
+)  # fmt: skip
+
 
 def recorded(client: MlflowClient, text: str, folder: Path) -> Study:
     """A study that has ended: every metric of every trial counts up."""
@@ -65,6 +82,8 @@ def recorded(client: MlflowClient, text: str, folder: Path) -> Study:
     for trial in [*select_trials(study, expansion), *report_trials(study, expansion, chosen)]:
         best = trial.configuration.id in chosen.values()
         names = [*study.metric_goals, "loss/nelbo_real", "loss/nelbo_fake"]
+        if "active_modes" in names:
+            names += [f"{name}/{i:02d}" for name in DETAILS for i in (1, 2, 3)]
         values = dict.fromkeys(names, trial.seed + (1.0 if best else 2.0))
         recorder.start(trial)
         evaluations = [
@@ -114,6 +133,8 @@ def test_an_unknown_study_is_one_line(
         ("prior_learning_table4", POINTS, ("--published",)),
         ("prior_learning_table5", IMAGES, ("--published",)),
         ("evalp_table", IMAGES, ("--format", "csv")),
+        ("collapse_table", COLLAPSE, ()),
+        ("collapse_table", COLLAPSE, ("--format", "tex")),
     ],
 )
 def test_tables(
@@ -137,6 +158,7 @@ def test_tables(
         ("prior_learning_figure2", IMAGES, ["figure2"]),
         ("prior_learning_supplement_figure4", IMAGES, ["entropy_digits_ip10"]),
         ("evalp_prior_hole", IMAGES, ["prior_hole"]),
+        ("collapse_figures", COLLAPSE, ["collapse"]),
         (
             "prior_learning_proposition1",
             IMAGES,

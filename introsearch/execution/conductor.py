@@ -12,7 +12,8 @@ from introsearch.execution.crashes import crash_reason
 from introsearch.execution.suggester import Suggester
 from introsearch.results import record
 from introsearch.results.record import Evaluation
-from introsearch.study.ladder import Ladder
+from introsearch.study.collapse import compared_value, fewest_active_units
+from introsearch.study.ladder import Decision, Ladder
 from introsearch.study.model import Configuration, Study, Trial, trial_name
 from introsearch.study.schedule import rung_unit, rungs_of
 from introsearch.study.tpe import Outcome
@@ -232,7 +233,7 @@ class Conductor:
         return [self.ladders[g] for g in trial.configuration.groups if g in self.ladders]
 
     def _tell_ladders(self, opened: _OpenTrial, evaluation: Evaluation) -> None:
-        value = evaluation.metrics.get(self.study.compared_metric)
+        value = compared_value(self.study, evaluation.metrics)
         for ladder in self._ladders_of(opened.trial):
             if value is not None:
                 ladder.report(opened.trial.name, evaluation.iteration, value)
@@ -244,11 +245,21 @@ class Conductor:
         for name, opened in list(self.open.items()):
             self._log_confirmed(opened)
             decisions = [ladder.decision(name) for ladder in self._ladders_of(opened.trial)]
-            text = "; ".join(d.text for d in decisions)
+            text = "; ".join(d.text for d in decisions) + self._collapse(opened, decisions)
             if decisions and all(d.action == "stop" for d in decisions):
                 self._end(opened, record.STOPPED, text)
             elif opened.status != record.RUNNING and all(d.action != "wait" for d in decisions):
                 self._end(opened, opened.status, text)
+
+    def _collapse(self, opened: _OpenTrial, decisions: Sequence[Decision]) -> str:
+        """In words, if a trial ranks last because it has collapsed; with a blank before."""
+        rung = max((d.iteration for d in decisions if d.iteration is not None), default=None)
+        for evaluation in opened.evaluations:
+            value = compared_value(self.study, evaluation.metrics)
+            if evaluation.iteration == rung and value is not None and math.isnan(value):
+                units = fewest_active_units(evaluation.metrics)
+                return "" if units is None else f" ({units:g} active units)"
+        return ""
 
     def _log_confirmed(self, opened: _OpenTrial) -> None:
         limits = [ladder.confirmed(opened.trial.name) for ladder in self._ladders_of(opened.trial)]

@@ -95,6 +95,11 @@ def _remarks(status: StudyStatus) -> list[str]:
         left = "to go" if status.state == record.RUNNING else "of work left"
         parts.append(f"about {duration(status.eta_seconds)} {left}, {status.at_once:.1f} at a time")
     lines = [", ".join(parts)]
+    if collapsed := len(status.collapsed()):
+        lines.append(
+            f"{collapsed:,} {'trial has' if collapsed == 1 else 'trials have'} collapsed: a latent "
+            "without an active unit"
+        )
     if status.num_others:
         lines.append(
             f"{status.num_others:,} more recorded trials have settings that the study does not "
@@ -182,9 +187,14 @@ def _trial_table(status: StudyStatus) -> Table:
             _state(trial),
             f"{trial.iteration:,}" if trial.iteration else "",
             _value(trial.value),
-            trial.reason or trial.decision,
+            _why(trial),
         )
     return table
+
+
+def _why(trial: TrialStatus) -> str:
+    collapse = "collapsed" if trial.has_collapsed else ""
+    return "; ".join(filter(None, (collapse, trial.reason or trial.decision)))
 
 
 def _state(trial: TrialStatus) -> Text:

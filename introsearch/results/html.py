@@ -13,7 +13,7 @@ import pandas as pd
 from introsearch.results import record
 from introsearch.results.comparison import BEST
 from introsearch.results.report import StudyFigure, StudyReport
-from introsearch.results.tables import format_number, titled, used_marks
+from introsearch.results.tables import count_text, format_number, titled, used_marks
 from introsearch.study.model import trial_name
 
 MAX_FAILURES = 50
@@ -80,7 +80,7 @@ def _result_table(page: _Page) -> str:
         by_metric = of_group.set_index("metric")
         link = f"#{_anchor(page, str(group))}"
         cells = [_number(by_metric.loc[m], link, marks) for m in goals]
-        rows.append([_text(str(group)), *cells, _count(of_group.iloc[0])])
+        rows.append([_text(str(group)), *cells, count_text(of_group.iloc[0])])
         blocks.append(str(group).rpartition(" / ")[0])
     return _table(header, rows, blocks=blocks) + f"<p class=note>{_text(result.caption())}</p>"
 
@@ -96,11 +96,6 @@ def _number(row: pd.Series, link: str, marks: Mapping[str, str]) -> str:
     shown = f"<b>{_text(text)}</b>" if row["verdict"] == BEST else _text(text)
     title = _text(f"{interval}{p}n {row['n']}; click for its runs")
     return f'<a href="{link}" title="{title}">{shown}</a> {marks.get(row["verdict"], "")}'
-
-
-def _count(row: pd.Series) -> str:
-    lost = [f"{row[name]} {name}" for name in ("diverged", "failed", "missing") if row[name]]
-    return f"{row['n']}" + (f" ({', '.join(lost)})" if lost else "")
 
 
 def _chosen_table(page: _Page) -> str:

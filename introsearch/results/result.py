@@ -77,6 +77,8 @@ class StudyResult:
             report_seeds=study.seeds.report,
             verdicts=self.summary["verdict"],
         )
+        if (self.summary["collapsed"] > 0).any():
+            text += " Collapsed runs, in which a latent has no active unit, count like others."
         return text + extractors_text(extractors_of(self.frame))
 
     def chosen_table(self, fmt: str) -> str:

@@ -129,6 +129,7 @@ def _status_reader(
 
 _COMMON = (
     "iteration", "value", "seconds", "decision", "reason", "run_id", "last_ms", "end_ms",
+    "active_units",
 )  # fmt: skip
 
 

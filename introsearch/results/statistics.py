@@ -13,9 +13,11 @@ import numpy as np
 import pandas as pd
 
 from introsearch.errors import ConfigError, IntrosearchError, nearest_hint
+from introsearch.study.collapse import ACTIVE_UNITS
 
 SUMMARY_COLUMNS = (
     "group", "config_id", "metric", "mean", "std", "n", "diverged", "failed", "missing",
+    "collapsed",
 )  # fmt: skip
 
 # Which run speaks for a seed that was tried more than once: a crash or an interruption says
@@ -96,7 +98,8 @@ def summarise(
         (ddof=1, NaN for n < 2) are over the n finished runs that have the metric; `diverged` and
         `failed` count seeds that ended so; `missing` counts all others, so that
         n + diverged + failed + missing is always the number of seeds. A metric that no run has
-        is missing for every seed: it may be younger than the runs.
+        is missing for every seed: it may be younger than the runs. `collapsed` counts those of the
+        finished runs in which some latent has no active unit.
 
     Raises:
         IntrosearchError: two runs of the same configuration and seed contradict each other.
@@ -123,7 +126,14 @@ def _summary(runs: pd.DataFrame, metric: str, *, num_seeds: int) -> dict[str, fl
         "diverged": diverged,
         "failed": failed,
         "missing": num_seeds - len(values) - diverged - failed,
+        "collapsed": _num_collapsed(runs),
     }
+
+
+def _num_collapsed(runs: pd.DataFrame) -> int:
+    finished = runs[runs["status"] == "finished"]
+    columns = [c for name in ACTIVE_UNITS if (c := f"metric.{name}") in finished]
+    return int((finished[columns] == 0).any(axis=1).sum())
 
 
 def _finished_values_by_configuration(runs: pd.DataFrame, metric: str) -> dict[str, list[float]]:

@@ -32,6 +32,7 @@ class RecordedTrial:
         seconds: wall time spent on it.
         last_ms: when it was last evaluated, in milliseconds since 1970.
         end_ms: when its run was closed.
+        active_units: of the latent that has the fewest, at the last evaluation.
     """
 
     run_id: str
@@ -45,6 +46,7 @@ class RecordedTrial:
     seconds: float = 0.0
     last_ms: int | None = None
     end_ms: int | None = None
+    active_units: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,7 +61,8 @@ class TrialStatus:
         seed: its seed.
         status: one of `STATES`.
         iterations: when it will have finished.
-        iteration, value, seconds, decision, reason, run_id, last_ms, end_ms: as in `RecordedTrial`.
+        iteration, value, seconds, decision, reason, run_id, last_ms, end_ms, active_units: as in
+            `RecordedTrial`.
     """
 
     name: str
@@ -77,6 +80,12 @@ class TrialStatus:
     run_id: str | None = None
     last_ms: int | None = None
     end_ms: int | None = None
+    active_units: float | None = None
+
+    @property
+    def has_collapsed(self) -> bool:
+        """Whether some latent had no active unit when the trial was last evaluated."""
+        return self.active_units == 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,9 +144,14 @@ class StudyStatus:
         bad = (record.DIVERGED, record.FAILED)
         return _latest_first(t for t in self.trials if t.status in bad)
 
+    def collapsed(self) -> list[TrialStatus]:
+        """Trials of which some latent had no active unit when they were last evaluated."""
+        return [t for t in self.trials if t.has_collapsed]
+
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON; trials that early termination has judged by name."""
-        return asdict(self) | {"decisions": [t.name for t in self.decisions()]}
+        """Plain values, for JSON; trials that were judged early, or have collapsed, by name."""
+        named = {"decisions": self.decisions(), "collapsed": self.collapsed()}
+        return asdict(self) | {word: [t.name for t in trials] for word, trials in named.items()}
 
 
 def _latest_first(trials: Iterable[TrialStatus]) -> list[TrialStatus]:

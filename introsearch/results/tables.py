@@ -281,14 +281,19 @@ def _best(means: pd.Series, sign: float) -> float:
 
 def _counts(of_group: pd.DataFrame, metrics: Sequence[str]) -> str:
     """`5`, `4 (1 diverged)`; a metric that fewer runs have is named."""
-    texts = {metric: _count(_of_metric(of_group, metric).iloc[0]) for metric in metrics}
+    texts = {metric: count_text(_of_metric(of_group, metric).iloc[0]) for metric in metrics}
     first = next(iter(texts.values()), "")
     others = [f"{metric}: {text}" for metric, text in texts.items() if text != first]
     return "; ".join([first, *others])
 
 
-def _count(row: pd.Series) -> str:
-    reasons = [f"{row[name]} {name}" for name in ("diverged", "failed", "missing") if row[name]]
+def count_text(row: pd.Series) -> str:
+    """Of how many runs a mean is, and what became of the others: ``4 (1 diverged)``.
+
+    Runs that have collapsed count nevertheless: ``5 (2 collapsed)``.
+    """
+    words = ("diverged", "failed", "missing", "collapsed")
+    reasons = [f"{row[name]} {name}" for name in words if row[name]]
     return f"{row['n']} ({', '.join(reasons)})" if reasons else str(row["n"])
 
 

@@ -29,6 +29,14 @@ def check_configuration(study: Study, variant: str, settings: TrainerSettings) -
     except ConfigError as error:
         message = f"{error.message} (variant: {variant})"
         raise ConfigError(message, key=error.key, hint=error.hint) from None
+    early, latent_dim = study.early_terminate, getattr(settings, "latent_dim", None)
+    units = None if early is None else early.min_active_units
+    if units is not None and latent_dim is not None and units > latent_dim:
+        raise ConfigError(
+            f"{units} is above latent_dim: {latent_dim} (variant: {variant})",
+            key="early_terminate.min_active_units",
+            hint=f"at most {latent_dim}",
+        )
 
 
 def _check_metric(study: Study, variant: str, dataset: str | None) -> None:

@@ -125,8 +125,9 @@ def _rules(study: Study) -> dict[str, Any]:
         "rungs": [f"{n} {early.unit}" for n in early.rungs],
         "eta": early.eta,
         "averaged": early.averaged,
+        "min_active_units": early.min_active_units,
     }
-    return rules | {f"early_terminate.{key}": value for key, value in words.items()}
+    return rules | {f"early_terminate.{k}": v for k, v in words.items() if v is not None}
 
 
 def _flat(data: Mapping[str, Any], *, above: str = "") -> dict[str, Any]:

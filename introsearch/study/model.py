@@ -56,6 +56,8 @@ class EarlyTermination:
         eta: one in `eta` trials is kept at each rung; the next rung is `eta` times later.
         averaged: compare the metric of averaged weights, which is steadier while the learning rate
             is high. Tables report the weights themselves all the same.
+        min_active_units: a trial with fewer active units in some latent ranks last at a rung, like
+            one whose metric is not finite.
     """
 
     type: str = choice("asha", legal=("asha",))
@@ -65,6 +67,7 @@ class EarlyTermination:
     max_epochs: int | None = bounded(None, low=1)
     eta: int = bounded(3, low=2)
     averaged: bool = False
+    min_active_units: int | None = bounded(None, low=1)
 
     @property
     def keys(self) -> tuple[str, str]:

@@ -120,10 +120,11 @@ def _ladder_lines(study: Study, total: dict[str, Any]) -> list[str]:
         return ["early termination: none"]
     rungs = [f"{rung:,}" for rung in early.rungs]
     where = rungs[0] if len(rungs) == 1 else f"{', '.join(rungs[:-1])} and {rungs[-1]}"
+    last = f", those with fewer than {early.min_active_units} active units ranking last"
     full, expected = total["select_iterations"], total["expected_select_iterations"]
     return [
         f"early termination: of each group, the best 1 in {early.eta} goes on "
-        f"at {where} {early.unit}",
+        f"at {where} {early.unit}{'' if early.min_active_units is None else last}",
         f"select stage: at most {full:,} iterations; expected {expected:,} "
         f"({100 * expected / full:.0f}%)",
     ]

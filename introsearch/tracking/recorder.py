@@ -17,6 +17,7 @@ from introsearch.errors import ConfigError
 from introsearch.results import record
 from introsearch.results.record import Evaluation
 from introsearch.results.runs import runs_of, suggested_in
+from introsearch.study.collapse import ACTIVE_UNITS, compared_key, compared_value
 from introsearch.study.edits import fingerprint
 from introsearch.study.expand import expand
 from introsearch.study.model import Configuration, Study, Trial, trial_name
@@ -84,7 +85,7 @@ class Recorder:
         self.suggested = suggested_in(self.configuration_runs.values())
         self.trials = {
             trial_name(run.data.tags[record.CONFIG_ID], int(run.data.tags[record.SEED])): _state(
-                run, metric=study.compared_metric
+                run, key=compared_key(study)
             )
             for run in runs_of(client, self.experiment_id, level="seed")
         }
@@ -197,15 +198,15 @@ class Recorder:
     def _log_batch(
         self, state: TrialState, evaluations: Sequence[Evaluation], rungs: Sequence[int]
     ) -> None:
-        metric = self.study.compared_metric
         for e in evaluations:
-            if e.iteration in rungs and metric in e.metrics:
-                state.rungs[e.iteration] = e.metrics[metric]
+            value = compared_value(self.study, e.metrics)
+            if e.iteration in rungs and value is not None:
+                state.rungs[e.iteration] = value
             state.metrics |= e.metrics
         state.iteration = evaluations[-1].iteration
         tags = {
             record.ITERATION: str(state.iteration),
-            record.RUNGS: json.dumps({metric: state.rungs}),
+            record.RUNGS: json.dumps({compared_key(self.study): state.rungs}),
         }
         if evaluations[-1].extractor:
             tags[record.EXTRACTOR] = evaluations[-1].extractor
@@ -226,8 +227,13 @@ class Recorder:
         """
         state = self.trials[trial.name]
         if any(rung <= state.iteration and rung not in state.rungs for rung in rungs):
-            history = self.client.get_metric_history(state.run_id, self.study.compared_metric)
-            state.rungs |= {point.step: point.value for point in history if point.step in rungs}
+            metrics: dict[int, dict[str, float]] = {rung: {} for rung in rungs}
+            for name in (self.study.compared_metric, *ACTIVE_UNITS):
+                for point in self.client.get_metric_history(state.run_id, name):
+                    if point.step in metrics:
+                        metrics[point.step][name] = point.value
+            values = {rung: compared_value(self.study, of) for rung, of in metrics.items()}
+            state.rungs |= {rung: value for rung, value in values.items() if value is not None}
         return {rung: value for rung, value in state.rungs.items() if rung in rungs}
 
     def end(
@@ -328,10 +334,10 @@ class Recorder:
         self.client.log_batch(run_id, tags=[RunTag(k, v) for k, v in tags.items()])
 
 
-def _state(run: Run, *, metric: str) -> TrialState:
+def _state(run: Run, *, key: str) -> TrialState:
     tags = run.data.tags
     status = tags[record.STATUS]
-    rungs = json.loads(tags.get(record.RUNGS, "{}")).get(metric, {})
+    rungs = json.loads(tags.get(record.RUNGS, "{}")).get(key, {})
     return TrialState(
         run_id=run.info.run_id,
         # Only one driver at a time works on a study: what seems to run was killed.

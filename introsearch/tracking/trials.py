@@ -11,6 +11,7 @@ from introsearch.results.result import read_study, study_run
 from introsearch.results.runs import SeedRun, read_expansion, read_seed_runs
 from introsearch.results.standing import standing
 from introsearch.results.status import RecordedTrial, StudyStatus
+from introsearch.study.collapse import ACTIVE_UNITS, fewest_active_units
 from introsearch.study.model import trial_name
 
 TAGS = (
@@ -48,7 +49,9 @@ def read_trials(
         experiment_id: the study's experiment.
         metric: the metric whose last value is wanted.
     """
-    runs = read_seed_runs(client, experiment_id, tags=TAGS, metrics=(metric, record.SECONDS))
+    runs = read_seed_runs(
+        client, experiment_id, tags=TAGS, metrics=(metric, record.SECONDS, *ACTIVE_UNITS)
+    )
     trials = [_trial(run, metric) for run in runs]
     return {trial_name(t.config_id, t.seed): t for t in trials}
 
@@ -67,4 +70,5 @@ def _trial(run: SeedRun, metric: str) -> RecordedTrial:
         seconds=seconds.value if seconds else 0.0,
         last_ms=seconds.time_ms if seconds else None,
         end_ms=run.end_ms,
+        active_units=fewest_active_units({name: p.value for name, p in run.metrics.items()}),
     )

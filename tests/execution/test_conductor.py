@@ -107,6 +107,15 @@ class Reversed(Curves):
         return dataclasses.replace(evaluation, metrics=evaluation.metrics | averaged)
 
 
+class Collapsing(Curves):
+    """The best trial has no active unit, others have three."""
+
+    def _evaluation(self, name: str, iteration: int, status: str) -> Evaluation:
+        evaluation = super()._evaluation(name, iteration, status)
+        units = {"active_units": 0.0 if name == self.best else 3.0}
+        return dataclasses.replace(evaluation, metrics=evaluation.metrics | units)
+
+
 class Costly(Curves):
     """Computes a costly metric at the end."""
 
@@ -284,6 +293,30 @@ def test_rungs_compare_averaged_weights_where_asked(study: Study, make_site: Mak
         assert all(v == -site.curves.value(name, int(r)) for r, v in values.items())
         reached = [r for r in RUNGS if r <= int(entry[record.ITERATION])]
         assert [int(r) for r in values] == reached
+
+
+@pytest.mark.parametrize("least", [None, 1])
+def test_a_collapsed_trial_ranks_last_where_asked(
+    study: Study, make_site: MakeSite, least: int | None
+) -> None:
+    asked = dataclasses.replace(study.early_terminate, min_active_units=least)
+    curves = Collapsing(3)
+    curves.best = names(study, "mog")[-1]
+    site = make_site(curves, study=dataclasses.replace(study, early_terminate=asked))
+    site.run()
+    entry = site.record()[curves.best]
+    assert entry[record.STATUS] == (record.STOPPED if least else record.FINISHED)
+    key = f"{METRIC} of at least 1 active units" if least else METRIC
+    values = json.loads(entry[record.RUNGS])[key]
+    assert str(values["200"]) == ("nan" if least else "0.0")
+    if least:
+        assert entry[record.DECISION] == "rung 1 at 200: 2nd of 2, keep 1 (0 active units)"
+    assert entry[METRIC][0][1] == 0.0, "the record has what was measured"
+    again = site.open()
+    assert again.done
+    (trial,) = [t for t in again.trials.values() if t.name == curves.best]
+    site.recorder.trials[trial.name].rungs.clear()
+    assert str(site.recorder.rung_values(trial, rungs=(200,))[200]) == str(values["200"])
 
 
 # -- kills ----------------------------------------------------------------------------------------

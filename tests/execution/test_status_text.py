@@ -115,6 +115,16 @@ def test_trials_are_listed_when_asked_for() -> None:
     assert line.endswith("rung 1 at 12,000: 9th of 12, keep 4")
 
 
+def test_collapsed_trials_are_counted_and_marked() -> None:
+    assert "collapsed" not in shown(STATUS, all_trials=True)
+    collapsed = replace(STATUS, trials=(replace(STOPPED, active_units=0.0), DIVERGED))
+    text = shown(collapsed, all_trials=True)
+    assert "1 trial has collapsed: a latent without an active unit" in text.splitlines()
+    assert "collapsed; rung 1 at 12,000: 9th of 12, keep 4" in text
+    both = replace(STATUS, trials=(replace(STOPPED, active_units=0.0),) * 2)
+    assert "2 trials have collapsed" in shown(both)
+
+
 @pytest.mark.parametrize(
     ("state", "active", "words"),
     [

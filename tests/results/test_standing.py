@@ -112,6 +112,19 @@ def test_every_status_is_counted(study: Study, stands: Callable[..., StudyStatus
     assert [t.name for t in status.failures()] == [third.name, second.name], "latest first"
 
 
+def test_a_trial_without_an_active_unit_has_collapsed(
+    study: Study, stands: Callable[..., StudyStatus]
+) -> None:
+    first, second, third = members(study, "low")
+    status = stands(
+        recorded(first, active_units=0.0),
+        recorded(second, active_units=1.0),
+        recorded(third, active_units=None),
+    )
+    assert [t.name for t in status.collapsed()] == [first.name]
+    assert status.to_dict()["collapsed"] == [first.name]
+
+
 def test_a_running_trial_of_a_killed_run_is_interrupted(
     study: Study, stands: Callable[..., StudyStatus]
 ) -> None:

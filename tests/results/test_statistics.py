@@ -218,6 +218,25 @@ class TestSummarise:
         assert (row["n"], row["missing"]) == (0, 1)
 
 
+@pytest.mark.parametrize(
+    ("units", "collapsed"),
+    [
+        ({"active_units": [0.0, 2.0, 0.0]}, 2),
+        ({"active_units": [1.0, 2.0, 0.0], "active_units_z2": [0.0, 1.0, 0.0]}, 2),
+        ({}, 0),
+    ],
+)
+def test_collapsed_runs_are_counted(units: dict[str, list[float]], collapsed: int) -> None:
+    """Those that finished: a run without one active unit in some latent."""
+    rows = [
+        run(A, seed, 1.0, **{f"metric.{name}": values[seed] for name, values in units.items()})
+        for seed in range(3)
+    ]
+    rows.append(run(A, 3, status="diverged", **{f"metric.{name}": 0.0 for name in units}))
+    row = summary_row(rows, seeds=(0, 1, 2, 3))
+    assert (row["n"], row["diverged"], row["collapsed"]) == (3, 1, collapsed)
+
+
 def test_sign_of() -> None:
     assert (sign_of("minimize"), sign_of("maximize"), sign_of("")) == (1.0, -1.0, 0.0)
 

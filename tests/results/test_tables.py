@@ -33,7 +33,7 @@ DOWN, UP = "\u2193", "\u2191"
 
 
 def row(group: str, metric: str, mean: float, std: float = 0.1, n: int = 5, **counts: Any) -> Any:
-    zeros = {"diverged": 0, "failed": 0, "missing": 0}
+    zeros = {"diverged": 0, "failed": 0, "missing": 0, "collapsed": 0}
     head = {"group": group, "config_id": "0123456789ab", "metric": metric}
     tests = {"ci_low": math.nan, "ci_high": math.nan, "p_value": math.nan, "verdict": ""}
     return head | {"mean": mean, "std": std, "n": n} | zeros | tests | counts
@@ -137,10 +137,12 @@ class TestMarkdown:
             row("b", "kl", 1.0, n=3, failed=1, missing=1),
             row("c", "kl", 1.5, math.nan, n=1, diverged=4),
             row("d", "kl", math.nan, math.nan, n=0, missing=5),
+            row("e", "kl", 1.5, n=4, diverged=1, collapsed=2),
         ]
         body = cells(table(rows))[1:]
         assert [line[-1] for line in body] == [
             "5", "3 (1 failed, 1 missing)", "1 (4 diverged)", "0 (5 missing)",
+            "4 (1 diverged, 2 collapsed)",
         ]  # fmt: skip
         assert [body[2][1], body[3][1]] == ["1.500", "-"]
 
@@ -242,7 +244,7 @@ class TestCsv:
 
     def test_missing_is_empty(self) -> None:
         rows = [row("a", "kl", math.nan, math.nan, n=0, missing=2) | {"config_id": None}]
-        assert table(rows, fmt="csv").splitlines()[1] == "a,,kl,,,0,0,0,2,,,,"
+        assert table(rows, fmt="csv").splitlines()[1] == "a,,kl,,,0,0,0,2,0,,,,"
 
 
 TEX_SPECIALS = 'a_b%c&d#e$f{g}h~i^j\\k<l>m|n"o'

@@ -63,6 +63,7 @@ def test_growth(old: str, new: str, small: str, load: Load) -> None:
         ("method: grid", "method: grid\nseed: 3", "seed"),
         ("min_iter: 3000", "min_iter: 4000", "early_terminate.rungs"),
         ("eta: 3", "eta: 3, averaged: true", "early_terminate.averaged"),
+        ("eta: 3", "eta: 3, min_active_units: 2", "early_terminate.min_active_units"),
         (EARLY, "", "early_terminate.eta"),
         ("[dataset, variant]", "[variant, dataset]", "groups"),
     ],

@@ -16,6 +16,10 @@ Load = Callable[..., Study]
 # (replaced text, replacement, key, line, word of the message, word of the hint)
 EDITS = [
     ("method: grid", "metod: grid", "metod", 3, "unknown key", "'method'"),
+    ("eta: 3}", "eta: 3, min_active_units: 0}", "early_terminate.min_active_units", 18,
+     "at least 1", ""),
+    ("eta: 3}", "eta: 3, min_active_units: 3}", "early_terminate.min_active_units", 18,
+     "latent_dim: 2", "at most 2"),
     ("eta: 3}", "etta: 3}", "early_terminate.etta", 18, "unknown key", "'eta'"),
     ("{times:", "{tims:", "parameters.beta_neg.tims", 10, "unknown key", "'times'"),
     ("beta_kl: {v", "beta_kll: {v", "parameters.beta_neg", 10, "beta_kl", "'beta_kll'"),
