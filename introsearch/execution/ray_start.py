@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import ray
 
-from introsearch.errors import ConfigError
+from introsearch.errors import ClusterError, ConfigError
 from introsearch.execution.environment import local_cpus
 from introsearch.execution.signals import signals_not_lost
 from introsearch.study.cluster import LocalCluster, RayCluster
@@ -29,6 +29,7 @@ def start_ray(
     Raises:
         ConfigError: a trial wants more than any machine has, and would wait for ever; or the
             cluster's Ray lets nobody in.
+        ClusterError: Ray does not start here.
     """
     _init_ray(cluster)
     for name in ("ray", "ray.tune"):
@@ -58,11 +59,18 @@ def _init_ray(cluster: LocalCluster | RayCluster) -> None:
                 log_to_driver=False,
                 logging_level=logging.ERROR,
             )
-    except (ConnectionError, RuntimeError) as error:
+    except Exception as error:  # Ray raises any kind, a bare one where it waited in vain
+        reason = str(error).partition("\n")[0][:200]
         if isinstance(cluster, LocalCluster):
+            raise ClusterError(
+                f"Ray did not start on this machine: {reason}",
+                hint="is the machine overloaded or its disk full? The same command tries again; "
+                "RAY_TMPDIR names another folder for Ray's own files (a short path)",
+            ) from error
+        if not isinstance(error, ConnectionError | RuntimeError):
             raise
         raise ConfigError(
-            f"the Ray at {cluster.address} lets nobody in: {str(error).splitlines()[0][:200]}",
+            f"the Ray at {cluster.address} lets nobody in: {reason}",
             key="address",
             hint="is its authentication token the one under token_file, does this machine belong "
             "to it, and are the versions of Ray and Python the same?",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from introsearch.study.model import Configuration, Study, Tpe
 from introsearch.study.spaces import group_spaces
@@ -33,6 +34,11 @@ class Suggester:
         self._spaces = group_spaces(study)
         self._made = suggestions_by_group(study, recorder.suggested.values())
         self._outcomes: dict[str, list[Outcome]] = {group: [] for group in self._spaces}
+        # Numbers are never given twice, though an edit may have left some suggestions out.
+        self._next_number = dict.fromkeys(self._spaces, 0)
+        for one in recorder.suggested.values():
+            if one.group in self._spaces:
+                self._next_number[one.group] = max(self._next_number[one.group], 1 + max(one.at))
 
     def to_come(self, group: str | None = None) -> int:
         """How many suggestions are still to be made, in one group or in all."""
@@ -68,9 +74,8 @@ class Suggester:
     def _suggest(self, group: str) -> Configuration | None:
         """Make and record a group's next suggestion; None if it has that configuration already."""
         made, outcomes, spaces = self._made[group], self._outcomes[group], self._spaces[group]
-        at = len(made)
-        num_known = max(0, at - self.settings.num_parallel + 1)  # more may be, by chance
-        known = [outcomes[i] if i < num_known else None for i in range(at)]
+        num_known = max(0, len(made) - self.settings.num_parallel + 1)  # more may be, by chance
+        known = [outcomes[i] if i < num_known else None for i in range(len(made))]
         ids = {config_id for _, config_id in made}
 
         def is_new(candidate: Suggestion) -> bool:
@@ -79,26 +84,27 @@ class Suggester:
         suggestion = suggest(
             spaces,
             [(earlier, outcome) for (earlier, _), outcome in zip(made, known, strict=True)],
-            seed=f"{self.study.seed}/{group}/{at}",
+            seed=f"{self.study.seed}/{group}/{self._next_number[group]}",
             goal=self.study.metric.goal,
             num_startup=self.settings.num_startup,
             is_new=is_new,
         )
         configuration = configuration_of(self.study, group, spaces, suggestion)
-        first = self._record(group, at, suggestion, configuration)
+        first = self._record(group, suggestion, configuration)
         made.append((first, configuration.id))
         return None if configuration.id in ids else configuration
 
     def _record(
-        self, group: str, at: int, suggestion: Suggestion, configuration: Configuration
+        self, group: str, suggestion: Suggestion, configuration: Configuration
     ) -> Suggestion:
         """Returns how the configuration was chosen first: a restarted study knows no other way."""
-        before = [
-            i for i, (_, config_id) in enumerate(self._made[group]) if config_id == configuration.id
-        ]
-        first = self._made[group][before[0]][0] if before else suggestion
+        number = self._next_number[group]
+        self._next_number[group] += 1
         entry = Suggested(
-            group=group, at=(*before, at), suggestion=first, config_id=configuration.id
+            group=group, at=(number,), suggestion=suggestion, config_id=configuration.id
         )
+        if any(config_id == configuration.id for _, config_id in self._made[group]):
+            first = self.recorder.suggested[configuration.id]
+            entry = replace(first, at=(*first.at, number))
         self.recorder.note_suggestion(configuration, entry)
-        return first
+        return entry.suggestion

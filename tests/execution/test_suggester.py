@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 import shutil
 from collections.abc import Callable, Iterator
@@ -237,6 +238,28 @@ def test_a_larger_budget_adds_suggestions(
     site.run()
     assert {key: site.record()[key] for key in before} == before
     assert len(site.record()) == len(before) + 2 + 4
+
+
+def test_numbers_of_suggestions_that_an_edit_left_out_are_not_given_again(
+    make_site: MakeSite, tmp_path: Path
+) -> None:
+    wide = load(tmp_path, STUDY)
+    narrow = load(tmp_path, STUDY.replace("max: 1}", "max: 0.2}"))
+    site = make_site(wide)
+    site.run()
+    before = {k: v[record.SUGGESTED] for k, v in site.record().items() if v[record.SUGGESTED]}
+    site.study = narrow
+    site.open()
+    left_out = site.conductor.to_come()
+    assert left_out > 0
+    with pytest.raises(Killed):
+        site.run(kill_after=2)
+    site.open()
+    site.run()
+    after = {k: v[record.SUGGESTED] for k, v in site.record().items() if v[record.SUGGESTED]}
+    assert {k: after[k] for k in before} == before
+    numbers = [(e["group"], n) for e in map(json.loads, after.values()) for n in e["at"]]
+    assert len(numbers) == len(set(numbers)) == len(before) + left_out // 2
 
 
 def test_only_so_many_run_at_a_time(make_site: MakeSite) -> None:
