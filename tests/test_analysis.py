@@ -18,7 +18,7 @@ from introsearch.study.model import Study
 from introsearch.tracking.recorder import Recorder
 
 ANALYSIS = Path(__file__).parents[1] / "analysis"
-HELPERS = ("common", "figures")
+HELPERS = ("common", "figures", "trained_models")
 SCRIPTS = sorted(
     path.stem
     for path in ANALYSIS.glob("*.py")
@@ -181,11 +181,21 @@ def test_figures(
     assert sorted(path.name for path in out.iterdir()) == wanted
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "prefix"),
+    [
+        ("prior_learning_figure3", POINTS, "figure3_rings"),
+        ("prior_learning_supplement_figures5_6", IMAGES, "latents_digits"),
+    ],
+)
 def test_models_are_drawn_from_checkpoints(
     client: MlflowClient,
     script: Callable[..., int],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
+    name: str,
+    text: str,
+    prefix: str,
 ) -> None:
     import torch
 
@@ -194,18 +204,20 @@ def test_models_are_drawn_from_checkpoints(
     from introsearch.trial_files import checkpoint_path
     from introsearch.trial_run import TrialRun
 
-    study = recorded(client, POINTS, tmp_path)
-    arguments = ("prior_learning_figure3", "--study", "points", "--out", str(tmp_path / "out"))
-    assert script(*arguments) == 2
+    study = recorded(client, text, tmp_path)
+    arguments = ("--study", study.name, "--out", str(tmp_path / "out"))
+    assert script(name, *arguments) == 2
     assert "there is no checkpoint" in capsys.readouterr().err
     expansion = expand(study)
     chosen = {group: members[0].id for group, members in expansion.members.items()}
     for trial in report_trials(study, expansion, chosen):
         run = TrialRun(order_of(study, trial, resources=Resources(), folder=""))
-        path = checkpoint_path(tmp_path / "points", trial.name)
+        path = checkpoint_path(tmp_path / study.name, trial.name)
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.save(run.state_dict(), path)
-    assert script(*arguments) == 0
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "figure3_rings.png", "figure3_rings.pdf",
-    }  # fmt: skip
+    assert script(name, *arguments) == 0
+    drawn = {path.name for path in (tmp_path / "out").iterdir()}
+    assert drawn == {f"{prefix}.png", f"{prefix}.pdf"}
+    other = {"prior_learning_figure3", "prior_learning_supplement_figures5_6"} - {name}
+    assert script(other.pop(), *arguments) == 2
+    assert "is no model that this script can draw" in capsys.readouterr().err

@@ -9,11 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from introsearch.results.latent_figure import draw_aggregate, draw_latents
 from introsearch.results.style import (
     BLUE,
-    GREY,
     TICK_SIZE,
-    VERMILLION,
     image,
     name,
     new_figure,
@@ -26,7 +25,6 @@ Curve = tuple[Sequence[int], Sequence[float]]
 
 HISTORY = ("fid_gen", "responsibility_entropy", "prior_logvar_max")  # what is followed over time
 _PAIRS = 32  # originals and their reconstructions
-_MAX_CLASSES = 10  # that colours can tell apart
 
 
 def draw_images(data: ImageFigure, *, title: str) -> bytes:
@@ -59,10 +57,8 @@ def draw_images(data: ImageFigure, *, title: str) -> bytes:
         _draw_grid(components, data.components, _components_title(len(data.components), number))
     else:
         components.set_axis_off()
-    _draw_latents(latents, data)
-    _draw_points(aggregate, data.aggregate, data.labels)
-    name(aggregate, "t-SNE of the aggregated posterior")
-    aggregate.set(xticks=[], yticks=[])
+    draw_latents(latents, data)
+    draw_aggregate(aggregate, data)
     return image(figure)
 
 
@@ -106,44 +102,3 @@ def _components_title(shown: int, number: int) -> str:
         return "decoded mean of the one component"
     heaviest = f"{shown} heaviest of " if shown < number else ""
     return f"decoded means of {heaviest}{number} components"
-
-
-def _draw_latents(axes: Axes, data: ImageFigure) -> None:
-    """First two latent dimensions, with a ring per component whose area is its weight."""
-    _draw_points(axes, data.latents, data.labels)
-    weights = data.component_weights / max(float(data.component_weights.max(initial=0)), 1e-30)
-    means = np.asarray(data.component_means, float)
-    axes.scatter(
-        means[:, 0],
-        means[:, 1],
-        s=3 + 60 * weights,
-        facecolors="none",
-        edgecolors=VERMILLION,
-        linewidths=0.9,
-    )
-    rings = ", prior means (rings, area is weight)" if len(means) else ""
-    name(axes, f"posterior (dots){rings}")
-    axes.set_xlabel("first latent dimension", fontsize=TICK_SIZE)
-    axes.set_ylabel("second", fontsize=TICK_SIZE)
-    axes.tick_params(labelsize=TICK_SIZE, length=2)
-
-
-def _draw_points(axes: Axes, points: Floats, labels: NDArray[np.int64]) -> None:
-    """Points coloured by label, where colours can tell the labels apart."""
-    if not len(points):
-        axes.text(0.5, 0.5, "not finite", transform=axes.transAxes, ha="center")
-        return
-    finite = np.isfinite(points).all(axis=1)
-    points, labels = points[finite], labels[finite]
-    coloured = len(labels) and labels.max() < _MAX_CLASSES
-    axes.scatter(
-        points[:, 0],
-        points[:, 1],
-        s=3,
-        alpha=0.6,
-        linewidths=0,
-        c=labels if coloured else GREY,
-        cmap="tab10" if coloured else None,
-        vmin=0 if coloured else None,
-        vmax=_MAX_CLASSES - 1 if coloured else None,
-    )
