@@ -17,9 +17,9 @@ from torch import Tensor, nn
 Net = TypeVar("Net", bound=nn.Module)
 
 
-def batch_norm(channels: int) -> nn.BatchNorm2d:
+def batch_norm(channels: int, *, epsilon: float = 1e-5) -> nn.BatchNorm2d:
     """A layer for [B, C, H, W] that normalises by the batch at hand, in every mode."""
-    return nn.BatchNorm2d(channels, track_running_stats=False)
+    return nn.BatchNorm2d(channels, eps=epsilon, track_running_stats=False)
 
 
 def apply_to_parts(net: nn.Module, batch: Tensor, parts: int) -> Any:

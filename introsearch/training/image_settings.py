@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _FOLDER = ("image_folder", "image_size", "image_channels")
 _EPOCHS = ("epochs", "warmup_epochs", "handover_epochs")
-_NETWORKS = ("channels", "channels_last")
+_NETWORKS = ("networks", "channels", "channels_last")
 _IMAGES = ("train_images", *_FOLDER, *_NETWORKS, "feature_extractor", "num_samples", *_EPOCHS)
 _POINTS = ("hidden_units",)
 
@@ -58,7 +58,8 @@ def check_image_settings(settings: VAESettings) -> None:
         ConfigError: its `key` is the setting.
     """
     assert settings.channels is not None
-    check_halvings(settings.channels, size=settings.image_size or settings.protocol.image_size)
+    size = settings.image_size or settings.protocol.image_size
+    check_halvings(settings.channels, size=size, padded=settings.networks == "strided")
     count = settings.train_images
     if count is not None and settings.batch_size > count:
         raise ConfigError(
@@ -73,8 +74,13 @@ def check_image_settings(settings: VAESettings) -> None:
         )
 
 
-def check_halvings(channels: Sequence[int], *, size: int | None) -> None:
+def check_halvings(channels: Sequence[int], *, size: int | None, padded: bool = False) -> None:
     """Refuse feature maps that would halve images of `size` pixels too often; None is not known.
+
+    Args:
+        channels: of the feature maps, one per halving.
+        size: height and width of an image.
+        padded: whether images are padded to what can be halved, by less than their own size.
 
     Raises:
         ConfigError: its `key` is ``channels``.
@@ -82,8 +88,10 @@ def check_halvings(channels: Sequence[int], *, size: int | None) -> None:
     halvings = len(channels)
     if halvings == 0:
         raise ConfigError("is an empty list", key="channels", hint="e.g. channels: [64, 128]")
-    if size is not None and size % 2**halvings:
-        possible = max((n for n in range(1, 12) if size % 2**n == 0), default=0)
+    if size is None:
+        return
+    possible = max(n for n in range(12) if (2**n <= 2 * size if padded else size % 2**n == 0))
+    if halvings > possible:
         raise ConfigError(
             f"has {halvings} entries, but {size}x{size} pixels can be halved {possible} times only",
             key="channels",

@@ -10,6 +10,7 @@ from introsearch.data.base import Data
 from introsearch.errors import ConfigError
 from introsearch.nets.conv import ConvDecoder, ConvEncoder, feature_shape
 from introsearch.nets.mlp import MLPDecoder, MLPEncoder
+from introsearch.nets.strided import StridedDecoder, StridedEncoder
 from introsearch.training.settings import VAESettings
 
 
@@ -26,15 +27,27 @@ def make_networks(data: Data, settings: VAESettings) -> tuple[nn.Module, nn.Modu
             MLPEncoder(data.dims, s.latent_dim, hidden_units=s.hidden_units),
             MLPDecoder(s.latent_dim, data.dims, hidden_units=s.hidden_units),
         )
+    if s.networks == "strided":
+        networks: tuple[nn.Module, nn.Module] = (
+            StridedEncoder(data.shape, s.latent_dim, channels=channels),
+            StridedDecoder(s.latent_dim, data.shape, channels=channels),
+        )
+    else:
+        networks = _residual_networks(data, s.latent_dim, channels)
+    layout = torch.channels_last if s.channels_last else torch.contiguous_format
+    for network in networks:  # feature maps take the layout of the weights
+        convert_conv2d_weight_memory_format(network, layout)
+    return networks
+
+
+def _residual_networks(
+    data: Data, latent_dim: int, channels: tuple[int, ...]
+) -> tuple[nn.Module, nn.Module]:
     try:
         feature_shape(data.shape, channels)
     except ValueError as error:
         raise ConfigError(str(error), key="channels", hint="fewer entries") from error
-    layout = torch.channels_last if s.channels_last else torch.contiguous_format
-    networks = (
-        ConvEncoder(data.shape, s.latent_dim, channels=channels),
-        ConvDecoder(s.latent_dim, data.shape, channels=channels),
+    return (
+        ConvEncoder(data.shape, latent_dim, channels=channels),
+        ConvDecoder(latent_dim, data.shape, channels=channels),
     )
-    for network in networks:  # feature maps take the layout of the weights
-        convert_conv2d_weight_memory_format(network, layout)
-    return networks

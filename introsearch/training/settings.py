@@ -20,7 +20,12 @@ from introsearch.training.fields import (
     registered,
 )
 from introsearch.training.image_settings import check_data_settings, check_image_settings
-from introsearch.training.protocol import MAX_FID_SAMPLES, Protocol, protocol_of
+from introsearch.training.protocol import (
+    MAX_FID_SAMPLES,
+    STRIDED_CHANNELS,
+    Protocol,
+    protocol_of,
+)
 
 _BY_PROTOCOL = (
     "train_images",
@@ -97,8 +102,10 @@ class VAESettings(TrainerSettings):
         latent_dim: dimensions of z, at least 2, the first two being drawn (2 for points, 32 for
             grey images, 128 for colour, 16 for digits).
         hidden_units: width of the four hidden layers, for points (256).
+        networks: for images: ``residual`` are those of the prior-learning benchmark (the default),
+            ``strided`` the plain ones that EVaLP's authors train their VAEs with.
         channels: feature maps of the networks for images, which halve an image once per entry
-            (64, 128 and, for colour, 256).
+            (64, 128 and, for colour, 256; of strided ones 128, 256, 512, 1024).
         channels_last: keep the networks' weights and feature maps channels last in memory, which
             is how convolutions are fastest (true for images).
         batch_size: data points of an iteration (512 points, 128 grey or 32 colour images).
@@ -127,6 +134,7 @@ class VAESettings(TrainerSettings):
     num_draws: int = bounded(100, low=1)
     latent_dim: int = bounded(None, low=2)
     hidden_units: int | None = bounded(None, low=1)
+    networks: str | None = choice(None, legal=("residual", "strided"))
     channels: tuple[int, ...] | None = bounded(None, low=1)
     channels_last: bool | None = None
     batch_size: int = bounded(None, low=2)
@@ -166,7 +174,9 @@ class VAESettings(TrainerSettings):
             self._fill(name, getattr(protocol, name))
         if protocol.channels is None:
             return
-        self._fill("channels", protocol.channels)
+        if self.networks == "residual":  # as if nothing was said: one configuration, one name
+            object.__setattr__(self, "networks", None)
+        self._fill("channels", protocol.channels if self.networks is None else STRIDED_CHANNELS)
         self._fill("channels_last", True)
         self._fill("feature_extractor", "classifier")
         known = self.train_images

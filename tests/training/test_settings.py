@@ -122,3 +122,21 @@ def test_bad_settings_of_images(parameters, key, words):
         resolve_settings("sintrovae", parameters)
     assert caught.value.key == key
     assert words in str(caught.value)
+
+
+def test_networks_for_images():
+    plain = resolve_settings("vae", {"dataset": "mnist"})
+    assert resolve_settings("vae", {"dataset": "mnist", "networks": "residual"}) == plain
+    assert "networks" not in settings_to_dict(plain)
+    strided = resolve_settings("vae", {"dataset": "mnist", "networks": "strided"})
+    assert strided.channels == (128, 256, 512, 1024)
+    assert resolve_settings("vae", settings_to_dict(strided)) == strided
+    for values, key in (
+        ({"dataset": "rings", "networks": "strided"}, "networks"),
+        ({"dataset": "mnist", "networks": "stridden"}, "networks"),
+        ({"dataset": "digits", "networks": "strided", "channels": [4] * 5}, "channels"),
+        ({"dataset": "digits", "channels": [4] * 4}, "channels"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            resolve_settings("vae", values)
+        assert caught.value.key == key
