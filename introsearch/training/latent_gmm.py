@@ -24,7 +24,7 @@ class LatentGMM(LatentPriorTrainer):
     settings: LatentGMMSettings
 
     def _make_players(self) -> dict[str, nn.Module]:
-        k, dims = self.settings.gaussians, self.settings.latent_dim
+        k, dims = max(1, self.settings.gaussians), self.settings.latent_dim
         self.nll = torch.zeros((), device=self.device)
         self.mixture = FullCovarianceMixture(
             torch.zeros(k, dims), torch.eye(dims).repeat(k, 1, 1), torch.full((k,), 1 / k)
@@ -36,7 +36,10 @@ class LatentGMM(LatentPriorTrainer):
 
     def _step(self) -> dict[str, Tensor]:
         if self.iteration == 0:
-            self._fit(self._posterior_batch(MOST_POINTS))
+            z = self._posterior_batch(MOST_POINTS)
+            if self.settings.gaussians:
+                self._fit(z)
+            self.nll = -self.mixture.log_prob(z).mean()
         return {"nll": self.nll}
 
     def _fit(self, z: Tensor) -> None:
@@ -53,7 +56,6 @@ class LatentGMM(LatentPriorTrainer):
         self.mixture.factors.copy_(torch.linalg.cholesky(covariances))
         weights = torch.from_numpy(fitted.weights_)
         self.mixture.weights.copy_(weights)
-        self.nll = -self.mixture.log_prob(z).mean()
 
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "nll": self.nll}

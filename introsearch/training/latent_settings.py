@@ -153,10 +153,11 @@ class LatentGMMSettings(LatentPriorSettings):
 
     Attributes:
         iterations: of EM, at most; it ends sooner where it converges.
-        gaussians: how many; 1 is the Gaussian with the posterior's mean and covariance.
+        gaussians: how many; 1 is the Gaussian with the posterior's mean and covariance, 0 the
+            standard normal, to which nothing is fitted.
     """
 
-    gaussians: int = bounded(10, low=1)
+    gaussians: int = bounded(10, low=0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from introsearch.errors import ConfigError, TrialDiverged
 from introsearch.metrics import latents
 from introsearch.metrics.mmd import bandwidths_of, mmd_squared
 from introsearch.priors import energy
+from introsearch.priors.energy import EnergyPrior
 from introsearch.registry import METRICS, TRAINERS, load, metrics_for
 from introsearch.results.image_figures import draw_images
 from introsearch.training import latent_gmm, model_figures
@@ -228,6 +229,16 @@ def test_a_gaussian_of_full_covariance_fits_a_gaussian():
     assert 0 <= kl < 0.02
 
 
+def test_no_gaussians_are_the_standard_normal():
+    trainer = make("latent_gmm", "latent_shifted", gaussians=0)
+    trainer.advance(2)
+    z = torch.randn(5, 2)
+    torch.testing.assert_close(trainer.prior.log_prob(z), trainer.base.log_prob(z))
+    q, p = torch.tensor([[1.5, -1.0], [0.6, 1.2]]), torch.distributions.Normal(0.0, 1.0)
+    exact = torch.distributions.kl_divergence(torch.distributions.Normal(*q), p).sum().item()
+    assert trainer.evaluate(["latent_kl"])["latent_kl"] == pytest.approx(exact, abs=0.5)
+
+
 @pytest.mark.parametrize(
     ("changes", "key"),
     [
@@ -273,12 +284,24 @@ def test_evalp_closes_most_of_the_hole():
     assert after <= 0.5 * before
 
 
+class Known(torch.nn.Module):
+    """f = log p_0 - log q."""
+
+    def __init__(self, q, base):
+        super().__init__()
+        self.q, self.base = q, base
+        self.anywhere = torch.nn.Parameter(torch.zeros(()))
+
+    def forward(self, z):
+        return self.base.log_prob(z) - self.q.log_prob(z)
+
+
 @pytest.mark.slow
 def test_a_sampler_alone_reaches_a_known_energy():
     """With f = log p_0 - log q and w = 1 the loss is KL[p_g || q], whose minimum is 0."""
     trainer = make("evalp", "latent_shifted", flow_units=32, kl_weight=1.0, fit_learning_rate=5e-3)
     q, base = trainer.dataset, trainer.base
-    trainer.energy = lambda z: base.log_prob(z) - q.log_prob(z)
+    trainer.energy = Known(q, base)
     trainer.settings = settings_of(
         "evalp", "latent_shifted", flow_units=32, kl_weight=1.0, fit_learning_rate=5e-3,
         iterations=600, batch_size=128,
@@ -288,3 +311,9 @@ def test_a_sampler_alone_reaches_a_known_energy():
         terms = trainer._sampler_step()
     loss = float((terms["energy"] + terms["kl"]).detach())
     assert abs(loss) < 0.02
+    prior = EnergyPrior(
+        Known(q, base), base=base, proposal=trainer.sampler, temperature=1.0, num_proposals=1_000
+    )
+    with torch.no_grad():
+        assert prior.resampled(20, torch.Generator()).effective_share.mean() > 0.98
+        assert abs(prior.log_normaliser()) < 0.01
