@@ -26,12 +26,10 @@ from tests.conftest import close, open_quickly
 FIRST = """\
 name: first
 trainer: vae
-metric: {name: fid_gen}
+metric: {name: hist_kl}
 groups: [variant]
 seeds: {select: [], report: [1, 2]}
-parameters:
-  {dataset: digits, train_images: 100, num_samples: 50, latent_dim: 3, channels: [4, 8],
-   batch_size: 20, iterations: 4}
+parameters: {dataset: rings, latent_dim: 3, hidden_units: 8, batch_size: 20, iterations: 4}
 variants: {vae: {}}
 evaluate_every: 4
 resources: {cpus: 1, gpus: 0}
@@ -39,11 +37,10 @@ resources: {cpus: 1, gpus: 0}
 SECOND = """\
 name: second
 trainer: ncp
-metric: {name: mmd_latent}
+metric: {name: hist_kl}
 groups: [variant]
 seeds: {select: [], report: [1, 2]}
-parameters:
-  {dataset: digits, train_images: 100, num_samples: 50, latent_dim: 3, batch_size: 20}
+parameters: {dataset: rings, latent_dim: 3, batch_size: 20}
 variants:
   ncp: {iterations: 3, proposals: 5}
   flow: {trainer: latent_flow, iterations: 3, stage1_trial: TRIAL}
@@ -110,7 +107,7 @@ def refused(site: Site, capsys: pytest.CaptureFixture[str], *options: str) -> st
     code, text = planned(site, capsys, *options)
     assert code == EXIT_BAD_INPUT
     if not options:
-        assert text.startswith(f"error: {site.folder}/second.yaml:10: variants.flow.stage1_trial: ")
+        assert text.startswith(f"error: {site.folder}/second.yaml:9: variants.flow.stage1_trial: ")
     assert "hint: " in text
     return text
 
@@ -158,8 +155,7 @@ def test_a_checkpoint_that_was_deleted(site: Site, capsys: pytest.CaptureFixture
     ("changes", "word"),
     [
         ({"latent_dim": 5}, "latent_dim: 5, and this one 3"),
-        ({"dataset": "mnist"}, "dataset: mnist, and this one digits"),
-        ({"train_images": 90, "num_samples": 50}, "train_images: 90, and this one 100"),
+        ({"dataset": "8gaussians"}, "dataset: 8gaussians, and this one rings"),
     ],
 )
 def test_a_trial_of_another_kind(
