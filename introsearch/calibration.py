@@ -11,6 +11,7 @@ from dataclasses import replace
 import torch
 
 from introsearch.registry import METRICS, metrics_for
+from introsearch.results.record import TIMES
 from introsearch.study.costs import TrialCosts, to_measure
 from introsearch.study.expand import Expansion
 from introsearch.study.model import Configuration, Resources, Study, Trial
@@ -80,7 +81,7 @@ def measure_trial(study: Study, configuration: Configuration, resources: Resourc
         final=_seconds(lambda: run.trainer.evaluate(costly)),
         checkpoint_bytes=_checkpoint_bytes(run),
         figure_bytes=sum(sizes) // REPEATS,
-        values=len(run.evaluations[0].metrics) + 1,
+        values=len(run.evaluations[0].metrics) + len(TIMES),
     )
 
 

@@ -58,10 +58,13 @@ class TrialRun:
     def step(self, until: int | None = None) -> Evaluation:
         """Train until an iteration, by default the next evaluation's, and evaluate there."""
         start = time.perf_counter()
+        trained: float | None = None
         metrics, status, reason = {}, RUNNING, ""
         interval = (self.next_evaluation() if until is None else until) - self.trainer.iteration
         try:
-            metrics = self._advance(interval)
+            losses = self.trainer.advance(interval)
+            trained = time.perf_counter()
+            metrics = self._evaluate() | {f"loss/{name}": value for name, value in losses.items()}
             iteration = self.trainer.iteration
             if iteration >= self.end:
                 status = FINISHED
@@ -69,26 +72,26 @@ class TrialRun:
                 self._draw(metrics)
         except TrialDiverged as error:
             iteration, status, reason = error.iteration, DIVERGED, error.message
-        spent = self.evaluations[-1].seconds if self.evaluations else 0.0
+        end, last = time.perf_counter(), self.evaluations[-1] if self.evaluations else None
         evaluation = Evaluation(
             iteration=iteration,
             status=status,
             metrics=metrics,
             timestamp_ms=time.time_ns() // 1_000_000,
-            seconds=spent + time.perf_counter() - start,
+            seconds=(last.seconds if last else 0.0) + end - start,
+            evaluation_seconds=(last.evaluation_seconds if last else 0.0) + end - (trained or end),
             reason=reason,
             extractor=self.trainer.extractor,
         )
         self.evaluations.append(evaluation)
         return evaluation
 
-    def _advance(self, interval: int) -> dict[str, float]:
-        """Losses and metrics after `interval` more iterations.
+    def _evaluate(self) -> dict[str, float]:
+        """The metrics that are due now.
 
         Raises:
             TrialDiverged: one of them is not finite.
         """
-        losses = self.trainer.advance(interval)
         costly = self.order.costly_metrics and self.trainer.iteration >= self.end
         applicable = metrics_for(self.order.settings.get("dataset"), trainer=self.order.trainer)
         names = [name for name in applicable if costly or not METRICS[name].costly]
@@ -99,8 +102,7 @@ class TrialRun:
         if averaged := self.order.averaged_metric:  # if not finite, it ranks last at a rung
             values = self.trainer.evaluate([averaged], averaged=True)
             metrics[f"averaged/{averaged}"] = values[averaged]
-        losses = {f"loss/{name}": value for name, value in losses.items()}
-        return self.trainer.details() | metrics | losses
+        return self.trainer.details() | metrics
 
     def _draw(self, metrics: Mapping[str, float]) -> None:
         if self.keep_figure is None:

@@ -70,7 +70,8 @@ def whole_record(study: Study) -> dict[tuple[str, ...], dict[str, Any]]:
                 "points": {
                     name: [(p.step, p.value) for p in client.get_metric_history(run_id, name)]
                     for name in run.data.metrics
-                    if not name.startswith(record.SECONDS) and not is_timing(name.partition(".")[0])
+                    if name.partition(".")[0] not in record.TIMES
+                    and not is_timing(name.partition(".")[0])
                 },
             }
     close(client)

@@ -142,7 +142,7 @@ class Study:
                 "points": {
                     name: [(p.step, p.value) for p in client.get_metric_history(run_id, name)]
                     for name in run.data.metrics
-                    if name != "seconds"
+                    if name not in record.TIMES
                 },
             }
         close(client)

@@ -118,8 +118,12 @@ def introspective_step(trainer: Any) -> None:
     recon = decoder(z.detach())
     loss = s.beta_rec * _rec(x, recon).mean()
     for i, generated in enumerate((fake, recon)):
-        kl = sampled_kl(encoder(generated), _rows(noise_kl, i, n), constant)
-        loss = loss + s.gamma * s.beta_kl * 0.5 * kl.mean()
+        q_g = encoder(generated)
+        kl = sampled_kl(q_g, _rows(noise_kl, i, n), constant)
+        # Noise from outside the trainer's streams, which leave out this term where it is tiny.
+        z_g = _draw(q_g, torch.randn_like(q_g[0])).detach()
+        error = _rec(generated.detach(), decoder(z_g))
+        loss = loss + s.gamma * 0.5 * (s.beta_kl * kl + s.gamma_r * s.beta_rec * error).mean()
     if s.intro_prior:
         kl = sampled_kl([t.detach() for t in q], _draws(trainer, n), parts)
         loss = loss + s.beta_kl * kl.mean()

@@ -137,7 +137,7 @@ def _recorded_values(client: MlflowClient, run: Run) -> dict[int, dict[str, floa
         for point in client.get_metric_history(run.info.run_id, name):
             if point.step <= last:
                 at = values.setdefault(point.step, {})
-                if name != record.SECONDS and not is_timing(name):
+                if name not in record.TIMES and not is_timing(name):
                     at[name] = point.value
     if not values:
         status, reason = run.data.tags[record.STATUS], run.data.tags.get(record.REASON, "")

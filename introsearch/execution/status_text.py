@@ -94,6 +94,8 @@ def _remarks(status: StudyStatus) -> list[str]:
     if status.eta_seconds:
         left = "to go" if status.state == record.RUNNING else "of work left"
         parts.append(f"about {duration(status.eta_seconds)} {left}, {status.at_once:.1f} at a time")
+    if status.evaluation_share is not None:
+        parts.append(f"evaluations take {status.evaluation_share:.0%} of the time")
     lines = [", ".join(parts)]
     if collapsed := len(status.collapsed()):
         lines.append(

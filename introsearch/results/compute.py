@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from introsearch.results import record
 from introsearch.results.durations import duration, hours
-from introsearch.results.frames import PARAM
+from introsearch.results.frames import METRIC, PARAM
+from introsearch.results.record import EVALUATION_SECONDS, SECONDS, STOPPED
 from introsearch.study.model import Study
 
 
@@ -18,7 +18,8 @@ class Compute:
 
     Attributes:
         trials: how many.
-        seconds: of training, summed over trials that ran side by side too.
+        seconds: on trials, summed over those that ran side by side too.
+        evaluation_seconds: the part of them that metrics and figures took.
         saved_seconds: what stopped trials would have taken to their end, at their own speed.
         core_hours: `seconds` times the cores of a trial.
         gpu_hours: `seconds` times the GPUs of a trial.
@@ -26,6 +27,7 @@ class Compute:
 
     trials: int
     seconds: float
+    evaluation_seconds: float
     saved_seconds: float
     core_hours: float
     gpu_hours: float
@@ -38,27 +40,43 @@ class Compute:
 
     def text(self) -> str:
         """In a sentence or two."""
-        spent = f"{self.trials:,} trials, {duration(self.seconds)} of training"
+        spent = f"{self.trials:,} trials, {duration(self.seconds)} of work"
         used = f"{hours(self.core_hours)} core-hours"
         if self.gpu_hours:
             used += f", {hours(self.gpu_hours)} GPU-hours"
+        if self.evaluation_seconds:
+            share = self.evaluation_seconds / self.seconds
+            used += f", {duration(self.evaluation_seconds)} ({share:.0%}) of it for evaluations"
         saved = f" Early termination saved {duration(self.saved_seconds)} ({self.saved_share:.0%})."
-        return f"{spent} ({used})." + (saved if self.saved_seconds else "")
+        return f"{spent}: {used}." + (saved if self.saved_seconds else "")
 
 
 def compute_of(study: Study, frame: pd.DataFrame) -> Compute:
     """The compute behind a frame with a row per seed run (`results.frames.read_frame`)."""
     if frame.empty:
-        return Compute(trials=0, seconds=0.0, saved_seconds=0.0, core_hours=0.0, gpu_hours=0.0)
-    seconds = frame.get(f"metric.{record.SECONDS}", pd.Series(0.0, frame.index)).fillna(0.0)
-    stopped = (frame["status"] == record.STOPPED) & (frame["iteration"] > 0)
+        return Compute(
+            trials=0,
+            seconds=0.0,
+            evaluation_seconds=0.0,
+            saved_seconds=0.0,
+            core_hours=0.0,
+            gpu_hours=0.0,
+        )
+    seconds, evaluating = (_column(frame, name) for name in (SECONDS, EVALUATION_SECONDS))
+    stopped = (frame["status"] == STOPPED) & (frame["iteration"] > 0)
     left = frame[f"{PARAM}iterations"] - frame["iteration"]
     saved = (left * seconds / frame["iteration"])[stopped]
     total = float(seconds.sum())
     return Compute(
         trials=len(frame),
         seconds=total,
+        evaluation_seconds=float(evaluating.sum()),
         saved_seconds=float(saved.sum()),
         core_hours=total * study.resources.cpus / 3600,
         gpu_hours=total * study.resources.gpus / 3600,
     )
+
+
+def _column(frame: pd.DataFrame, name: str) -> pd.Series[float]:
+    """A recorded number of every run; zero where it was not recorded."""
+    return frame.get(f"{METRIC}{name}", pd.Series(0.0, frame.index)).fillna(0.0)

@@ -25,7 +25,7 @@ COLUMNS = (
 METRIC, PARAM, VERSION = "metric.", "param.", "version."
 _TIDY_FIRST = (
     "study", "group", "variant", "config_id", "seed", "stage", "status", "metric", "value",
-    "extractor", "iteration", "seconds", "reason", "decision", "run_id",
+    "extractor", "iteration", "seconds", "evaluation_seconds", "reason", "decision", "run_id",
 )  # fmt: skip
 
 
@@ -42,7 +42,8 @@ def tidy_frame(client: MlflowClient, name: str) -> pd.DataFrame:
     Returns:
         Columns study, group, variant, config_id, seed, stage (``select`` or ``report``), status
         (see `results.record`), metric, value (the last one), extractor (whose features
-        fid_gen and its kin compare; empty without one), iteration, seconds (of training), reason,
+        fid_gen and its kin compare; empty without one), iteration, seconds (on the trial),
+        evaluation_seconds (of these, for metrics and figures), reason,
         decision, run_id (of MLflow), ``param.*`` (every setting) and ``version.*`` (of packages,
         Python and the git commit). Losses are metrics named ``loss/<term>``.
 
@@ -54,7 +55,7 @@ def tidy_frame(client: MlflowClient, name: str) -> pd.DataFrame:
     wide = pd.DataFrame([_row(run) | _origin(run) for run in runs])
     if wide.empty:
         return pd.DataFrame(columns=list(_TIDY_FIRST))
-    wide = wide.rename(columns={f"{METRIC}{record.SECONDS}": record.SECONDS})
+    wide = wide.rename(columns={f"{METRIC}{name}": name for name in record.TIMES})
     measured = [column for column in wide if column.startswith(METRIC)]
     long = wide.drop(columns=measured).merge(_long(wide[["run_id", *measured]]), on="run_id")
     long = long.explode("groups", ignore_index=True).rename(columns={"groups": "group"})

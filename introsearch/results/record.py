@@ -35,7 +35,10 @@ MODULE_FOLDERS = "introsearch.module_folders"  # JSON: of the study's own extens
 ITERATION = "introsearch.iteration"
 EXTRACTOR = "introsearch.extractor"  # whose features fid_gen and its kin compare, to its weights
 
-SECONDS: Final = "seconds"  # wall time of training, recorded like a metric at every evaluation
+# Wall time spent on a trial, and on evaluating it alone; recorded like metrics at each evaluation.
+SECONDS: Final = "seconds"
+EVALUATION_SECONDS: Final = "evaluation_seconds"
+TIMES: Final = frozenset({SECONDS, EVALUATION_SECONDS})
 
 EXPANSION = "introsearch.expansion"  # tells whether the study file still leads to the same trials
 STUDY_ARTIFACT = "study.json"
@@ -52,6 +55,7 @@ class Evaluation:
         timestamp_ms: when it was taken; kept across restarts, so that a repeated report is the
             same report.
         seconds: wall time spent on the trial so far.
+        evaluation_seconds: the part of it that metrics and figures took.
         reason: why it diverged.
         extractor: whose features generated images were compared by, if any were.
     """
@@ -63,6 +67,7 @@ class Evaluation:
     seconds: float
     reason: str = ""
     extractor: str = ""
+    evaluation_seconds: float = 0.0
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -78,7 +78,13 @@ def standing(
         eta_seconds=None if work is None else remaining_seconds(work, at_once=at_once),
         at_once=at_once,
         last_ms=max((t.last_ms for t in known.values() if t.last_ms), default=None),
+        evaluation_share=_evaluation_share(known.values()),
     )
+
+
+def _evaluation_share(trials: Collection[RecordedTrial]) -> float | None:
+    evaluating = sum(t.evaluation_seconds for t in trials)
+    return evaluating / sum(t.seconds for t in trials) if evaluating else None
 
 
 def _state(recorded: str, *, active: bool | None) -> str:

@@ -30,6 +30,7 @@ class RecordedTrial:
         iteration: the last one that is recorded.
         value: the study's metric there.
         seconds: wall time spent on it.
+        evaluation_seconds: the part of it that metrics and figures took.
         last_ms: when it was last evaluated, in milliseconds since 1970.
         end_ms: when its run was closed.
         active_units: of the latent that has the fewest, at the last evaluation.
@@ -44,6 +45,7 @@ class RecordedTrial:
     iteration: int = 0
     value: float | None = None
     seconds: float = 0.0
+    evaluation_seconds: float = 0.0
     last_ms: int | None = None
     end_ms: int | None = None
     active_units: float | None = None
@@ -121,6 +123,8 @@ class StudyStatus:
         eta_seconds: until all is done, once a `run` works on it; None if nothing can be said yet.
         at_once: trials at work at a time.
         last_ms: the last evaluation, in milliseconds since 1970.
+        evaluation_share: of the time spent so far, what metrics and figures took, from 0 to 1;
+            None before anything was timed.
     """
 
     study: str
@@ -134,6 +138,7 @@ class StudyStatus:
     eta_seconds: float | None
     at_once: float
     last_ms: int | None
+    evaluation_share: float | None = None
 
     def decisions(self) -> list[TrialStatus]:
         """Trials that early termination has judged, the latest first."""

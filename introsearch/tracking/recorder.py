@@ -215,7 +215,7 @@ class Recorder:
             metrics=[
                 Metric(key, value, e.timestamp_ms, e.iteration)
                 for e in evaluations
-                for key, value in {**e.metrics, record.SECONDS: e.seconds}.items()
+                for key, value in _recorded(e).items()
             ],
             tags=[RunTag(k, v) for k, v in tags.items()],
         )
@@ -363,4 +363,13 @@ def _configuration_tags(configuration: Configuration) -> dict[str, str]:
         record.VARIANTS: json.dumps(configuration.variants),
         "group": " + ".join(configuration.groups),  # for columns of the UI
         "variant": " + ".join(configuration.variants),
+    }
+
+
+def _recorded(evaluation: Evaluation) -> dict[str, float]:
+    """All numbers of an evaluation, by the names that they have in the record."""
+    return {
+        **evaluation.metrics,
+        record.SECONDS: evaluation.seconds,
+        record.EVALUATION_SECONDS: evaluation.evaluation_seconds,
     }

@@ -49,15 +49,15 @@ def read_trials(
         experiment_id: the study's experiment.
         metric: the metric whose last value is wanted.
     """
-    runs = read_seed_runs(
-        client, experiment_id, tags=TAGS, metrics=(metric, record.SECONDS, *ACTIVE_UNITS)
-    )
+    metrics = (metric, *record.TIMES, *ACTIVE_UNITS)
+    runs = read_seed_runs(client, experiment_id, tags=TAGS, metrics=metrics)
     trials = [_trial(run, metric) for run in runs]
     return {trial_name(t.config_id, t.seed): t for t in trials}
 
 
 def _trial(run: SeedRun, metric: str) -> RecordedTrial:
     value, seconds = run.metrics.get(metric), run.metrics.get(record.SECONDS)
+    evaluating = run.metrics.get(record.EVALUATION_SECONDS)
     return RecordedTrial(
         run_id=run.run_id,
         config_id=run.tags[record.CONFIG_ID],
@@ -68,6 +68,7 @@ def _trial(run: SeedRun, metric: str) -> RecordedTrial:
         iteration=int(run.tags.get(record.ITERATION, 0)),
         value=None if value is None or math.isnan(value.value) else value.value,
         seconds=seconds.value if seconds else 0.0,
+        evaluation_seconds=evaluating.value if evaluating else 0.0,
         last_ms=seconds.time_ms if seconds else None,
         end_ms=run.end_ms,
         active_units=fewest_active_units({name: p.value for name, p in run.metrics.items()}),

@@ -96,6 +96,11 @@ def test_a_file_gets_plain_aligned_lines() -> None:
     assert all(line == line.rstrip() and line.isascii() for line in lines)
 
 
+def test_the_cost_of_evaluations() -> None:
+    assert "evaluations" not in shown(STATUS)
+    assert "evaluations take 18% of the time" in shown(replace(STATUS, evaluation_share=0.18))
+
+
 @pytest.mark.parametrize("width", [60, 80, 110, 200])
 def test_a_terminal_gets_lines_that_fit(width: int) -> None:
     text = shown(STATUS, terminal=True, width=width)

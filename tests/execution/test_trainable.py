@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from introsearch.errors import TrialDiverged
-from introsearch.results.record import DIVERGED, FINISHED, RUNNING, Evaluation
+from introsearch.results.record import DIVERGED, FINISHED, RUNNING, TIMES, Evaluation
 from introsearch.trainables import TrialOrder, TrialTrainable
 from introsearch.training.settings import resolve_settings, settings_to_dict
 from introsearch.trial_files import checkpoint_path, figure_path
@@ -71,7 +71,7 @@ def steps(trainable: TrialTrainable, number: int = 10) -> list[Evaluation]:
 
 def values(evaluations: list[Evaluation]) -> list[dict[str, Any]]:
     """Without the times, which differ from run to run."""
-    times = ("timestamp_ms", "seconds")
+    times = ("timestamp_ms", *TIMES)
     return [{k: v for k, v in asdict(e).items() if k not in times} for e in evaluations]
 
 

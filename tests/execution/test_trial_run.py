@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from pathlib import Path
+from typing import Any
 
 from introsearch.study.expand import expand, report_trials, select_trials
 from introsearch.study.loader import load_study
@@ -61,3 +63,22 @@ def test_report_trials_need_no_averaged_metric(tmp_path: Path) -> None:
     study = dataclasses.replace(study, early_terminate=plain)
     trial = select_trials(study, expand(study))[0]
     assert not order_of(study, trial, resources=Resources(), folder="").averaged_metric
+
+
+def test_the_time_of_evaluations_is_told_apart(tmp_path: Path) -> None:
+    study = read(tmp_path)
+    trial = select_trials(study, expand(study))[0]
+    run = TrialRun(order_of(study, trial, resources=Resources(), folder=""))
+    evaluate = run.trainer.evaluate
+
+    def slow(*names: Any, **options: Any) -> dict[str, float]:
+        time.sleep(0.2)
+        return evaluate(*names, **options)
+
+    run.trainer.evaluate = slow  # type: ignore[method-assign]
+    first, second = run.step(), run.step()
+    assert 0.4 < first.evaluation_seconds < first.seconds  # the averaged metric is one more
+    assert first.evaluation_seconds + 0.4 < second.evaluation_seconds < second.seconds
+    again = TrialRun(run.order)
+    again.load_state_dict(run.state_dict())
+    assert again.step().evaluation_seconds > second.evaluation_seconds

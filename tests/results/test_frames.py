@@ -69,6 +69,7 @@ def finish(recorder: Recorder, trial: Trial, value: float, status: str = record.
             metrics={METRIC: value + (1000 - i)},
             timestamp_ms=i,
             seconds=i / 10,
+            evaluation_seconds=i / 50,
         )
         for i in (500, 1000)
     ]
@@ -200,6 +201,7 @@ def test_a_tidy_frame_has_a_row_per_group_run_and_metric(
     beta_kl = reported["param.beta_kl"].iloc[0]
     np.testing.assert_array_equal(reported["value"], reported["seed"] ** 2 + beta_kl / 3)
     assert list(reported["seconds"]) == [100.0] * 3
+    assert list(reported["evaluation_seconds"]) == [20.0] * 3
     assert reported["version.python"].notna().all()
     assert set(reported["variant"]) == {"ip"}
     assert set(reported["extractor"]) == {""}

@@ -74,6 +74,7 @@ def end(recorder: Recorder, trial: Trial, status: str, value: float) -> None:
             metrics={METRIC: value + 1000 / i},
             timestamp_ms=i,
             seconds=i / 10,
+            evaluation_seconds=i / 50,
         )
         for i in range(500, last + 1, 500)
     ]
@@ -169,13 +170,20 @@ def test_the_cost_of_a_study(recorded: Recorder, study: Study) -> None:
     assert compute.gpu_hours == pytest.approx(0.125)
     assert compute.saved_share == pytest.approx(0.1)
     assert compute.text() == (
-        "12 trials, 15 min of training (0.5 core-hours, 0.12 GPU-hours). Early termination saved "
-        "2 min (10%)."
+        "12 trials, 15 min of work: 0.5 core-hours, 0.12 GPU-hours, 3 min (20%) of it for "
+        "evaluations. Early termination saved 2 min (10%)."
     )
 
 
 def test_many_hours_are_no_powers_of_ten() -> None:
-    many = Compute(trials=1, seconds=1, saved_seconds=0, core_hours=1_234.5, gpu_hours=99.6)
+    many = Compute(
+        trials=1,
+        seconds=1,
+        evaluation_seconds=0,
+        saved_seconds=0,
+        core_hours=1_234.5,
+        gpu_hours=99.6,
+    )
     assert "1,234 core-hours, 100 GPU-hours" in many.text()
 
 

@@ -72,6 +72,7 @@ def evaluation(iteration: int, *, value: float = 1.0, status: str = record.RUNNI
         metrics={METRIC: value, "loss/kl": 2.0},
         timestamp_ms=1_000 + iteration,
         seconds=iteration / 10,
+        evaluation_seconds=iteration / 40,
     )
 
 
@@ -165,7 +166,12 @@ def test_metrics_are_logged_with_their_iteration_and_time(
     recorder.log(trials[0], [evaluation(100, value=5), evaluation(200, value=4)], rungs=[200])
     (run,) = seed_runs(client, recorder)
     assert points(client, run.info.run_id, METRIC) == [(100, 5.0, 1_100), (200, 4.0, 1_200)]
-    assert run.data.metrics == {METRIC: 4.0, "loss/kl": 2.0, "seconds": 20.0}
+    assert run.data.metrics == {
+        METRIC: 4.0,
+        "loss/kl": 2.0,
+        "seconds": 20.0,
+        "evaluation_seconds": 5.0,
+    }
     assert json.loads(run.data.tags[record.RUNGS]) == {METRIC: {"200": 4.0}}
 
 
