@@ -165,9 +165,9 @@ METRICS: dict[str, MetricEntry] = {
     **{
         name: MetricEntry(f"introsearch.metrics.modes:{name}", False, goal, data)
         for name, goal, data in (
-            ("active_modes", "maximize", "modes modes_of_two"),
+            ("active_modes", "", "modes modes_of_two"),
             ("predicted_modes", "", "modes modes_of_two"),
-            ("active_modes_z2", "maximize", "modes_of_two"),
+            ("active_modes_z2", "", "modes_of_two"),
             ("predicted_modes_z2", "", "modes_of_two"),
             ("mode_kl", "", "modes modes_of_two"),
             ("predicted_kl", "", "modes modes_of_two"),
@@ -176,7 +176,7 @@ METRICS: dict[str, MetricEntry] = {
             ("kl_gap", "minimize", "modes modes_of_two"),
             ("lam_gap", "minimize", "modes modes_of_two"),
             ("loss_gap", "minimize", "modes modes_of_two"),
-            ("active_units_z2", "maximize", "modes_of_two"),
+            ("active_units_z2", "", "modes_of_two"),
         )
     },
     "nll_test": MetricEntry(

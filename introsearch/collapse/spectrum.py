@@ -90,7 +90,7 @@ def as_matrix(values: Any, *, name: str) -> Floats:
     if len(wrong):
         row, column = wrong[0]
         raise ConfigError(
-            f"{name} has {len(wrong):,} values that are NaN or infinite, the first in row {row}, "
+            f"{name} has NaN or infinite values: {len(wrong):,}, the first in row {row}, "
             f"column {column} (counted from 0)",
             key=name,
             hint="remove or replace them first",

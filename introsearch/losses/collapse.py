@@ -12,7 +12,8 @@ class Level(NamedTuple):
 
     Attributes:
         means: [L, L] E[mu mu^T] of the posterior means.
-        distance: [L] E[(z - m)^2], m being the mean of z's prior given what it is generated from.
+        distance: [L, L] E[(z - m)(z - m)^T], m being the mean of z's prior given what it is
+            generated from; the objective needs its diagonal alone.
         logvar: [L] of the posterior, the same for all data.
     """
 
@@ -48,7 +49,13 @@ class CollapseLoss(NamedTuple):
 
 
 def mean_kl(distance: Tensor, logvar: Tensor, prior_std: float) -> Tensor:
-    """Averaged KL[N(mu, exp logvar) || N(m, prior_std^2)] by dimension; `distance` as in Level."""
+    """Averaged KL[N(mu, exp logvar) || N(m, prior_std^2)] by dimension, [L].
+
+    Args:
+        distance: [L] E[(z - m)^2].
+        logvar: [L] of the posterior.
+        prior_std: of the prior.
+    """
     variance = prior_std**2
     scaled = logvar.exp() / variance
     return 0.5 * (distance / variance - 1 - scaled.log())
@@ -70,7 +77,7 @@ def collapse_loss(
     """
     rec = moments.error / (2 * eta_dec**2)
     kls = tuple(
-        mean_kl(level.distance, level.logvar, std).sum()
+        mean_kl(level.distance.diagonal(), level.logvar, std).sum()
         for level, std in zip(moments.levels, prior_stds, strict=True)
     )
     total = rec

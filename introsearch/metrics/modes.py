@@ -49,7 +49,7 @@ class TrainedModes:
         loss: the objective over all data, nats per data point.
         lam: [L] root mean square of the means by mode, the strongest first; of z or of z1 and z2.
         prior_stds: of the prior of each.
-        kl: [L] by mode, largest first; of z1 by dimension.
+        kl: [L] by mode, largest first.
     """
 
     loss: float
@@ -95,18 +95,19 @@ def trained_modes(
         loss: its objective.
     """
     lams, kls = [], []
-    last = len(moments.levels) - 1
-    for index, level in enumerate(moments.levels):
-        squares = _mode_squares(level, is_rotated=is_rotated[index])
-        distance = level.distance if index < last else squares + level.logvar.exp()
-        kls.append(_descending(mean_kl(distance, level.logvar, prior_stds[index])))
-        lams.append(_descending(squares.sqrt()))
+    for level, std, rotated in zip(moments.levels, prior_stds, is_rotated, strict=True):
+        basis = _basis(level, is_rotated=rotated)
+        squares, distance = (
+            (basis.T @ of @ basis).diagonal() for of in (level.means, level.distance)
+        )
+        kls.append(_descending(mean_kl(distance, level.logvar, std)))
+        lams.append(_descending(squares.clamp_min(0.0).sqrt()))
     return TrainedModes(loss=loss, lam=tuple(lams), prior_stds=prior_stds, kl=tuple(kls))
 
 
 def in_modes(mu: Tensor, level: Level, *, is_rotated: bool) -> Tensor:
     """Posterior means [N, L] of a latent in the coordinates of its modes."""
-    return mu @ torch.linalg.eigh(level.means).eigenvectors if is_rotated else mu
+    return mu @ _basis(level, is_rotated=is_rotated)
 
 
 def pair_kl(mu: Tensor, logvar: Tensor, prior_std: float) -> Tensor:
@@ -115,9 +116,13 @@ def pair_kl(mu: Tensor, logvar: Tensor, prior_std: float) -> Tensor:
     return 0.5 * (mu.square() / prior_std**2 + scaled - 1 - scaled.log())
 
 
-def _mode_squares(level: Level, *, is_rotated: bool) -> Tensor:
-    squares = torch.linalg.eigvalsh(level.means) if is_rotated else level.means.diagonal()
-    return squares.clamp_min(0.0)
+def _basis(level: Level, *, is_rotated: bool) -> Tensor:
+    """[L, L] the modes as columns, in the coordinates of the latent."""
+    return (
+        torch.linalg.eigh(level.means).eigenvectors
+        if is_rotated
+        else torch.eye(len(level.means), dtype=level.means.dtype, device=level.means.device)
+    )
 
 
 def _descending(values: Tensor) -> Floats:

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from introsearch.errors import ConfigError, nearest_hint
 from introsearch.results.collapse_comparison import CollapseRow, LatentComparison
@@ -68,7 +69,7 @@ def _draw_modes(axes: Axes, rows: Sequence[CollapseRow], latent: str) -> None:
         modes = np.arange(1, of.kl.shape[1] + 1)
         axes.plot(modes, of.predicted_kl.mean(axis=0), color=SERIES[i], lw=1, label=row.group)
         axes.plot(modes, of.kl.mean(axis=0), MARKERS[i], color=SERIES[i], ms=3, mew=0)
-    axes.legend(fontsize=TICK_SIZE - 1, frameon=False)
+    _legend(axes)
     _label(axes, "mode", "nats")
 
 
@@ -82,6 +83,10 @@ def _draw_spectrum(axes: Axes, rows: Sequence[CollapseRow], latent: str) -> None
         axes.plot(x[shown], of.predicted_kl.mean(axis=0)[shown], color=colour, lw=0.7)
         axes.plot(x[shown], of.kl.mean(axis=0)[shown], "o", color=colour, ms=2.5, mew=0)
     axes.set_xscale("log")
+    if np.ptp(np.log10(axes.get_xlim())) < 2:  # less than two decades
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
     _label(axes, "eigenvalue", "nats")
 
 
@@ -106,8 +111,8 @@ def _draw_along(axes: Axes, rows: Sequence[CollapseRow], along: str, *, active: 
             axes.plot(places, predicted, color=colour, lw=1)
             axes.plot(places, trained, marker, color=colour, ms=3.5, mew=0, label=label or None)
             i += 1
-    if 1 < i <= len(SERIES):
-        axes.legend(fontsize=TICK_SIZE - 1, frameon=False)
+    if active and 1 < i <= len(SERIES):
+        _legend(axes)
     _label(axes, along, "modes" if active else "nats")
 
 
@@ -151,6 +156,10 @@ def _totals(
         trained.append(float(pair[0].mean()))
         predicted.append(float(pair[1].mean()))
     return trained, predicted
+
+
+def _legend(axes: Axes) -> None:
+    axes.legend(fontsize=TICK_SIZE - 1, framealpha=0.8, edgecolor="none")
 
 
 def _label(axes: Axes, x: str, y: str) -> None:

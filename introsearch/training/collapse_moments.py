@@ -31,7 +31,7 @@ def exact_moments(nets: ShallowVAE, second: Tensor) -> Moments:
     error = error + (u[:, :latent_dim].square() * logvar.exp()).sum()
     means = outer[:latent_dim, :latent_dim]
     if len(nets.logvars) == 1:
-        return Moments(error, (Level(means, means.diagonal() + logvar.exp(), logvar),))
+        return Moments(error, (_level(means, logvar),))
     return Moments(error, _two_levels(nets, means))
 
 
@@ -43,11 +43,13 @@ def _two_levels(nets: ShallowVAE, means: Tensor) -> tuple[Level, Level]:
     z1 = means + logvar1.exp().diag()
     means2 = w2 @ z1 @ w2.T
     rest = torch.eye(len(z1), dtype=z1.dtype, device=z1.device) - u2 @ w2
-    distance1 = (rest @ z1 * rest).sum(1) + (u2.square() * logvar2.exp()).sum(1)
-    return (
-        Level(means, distance1, logvar1),
-        Level(means2, means2.diagonal() + logvar2.exp(), logvar2),
-    )
+    distance1 = rest @ z1 @ rest.T + (u2 * logvar2.exp()) @ u2.T
+    return Level(means, distance1, logvar1), _level(means2, logvar2)
+
+
+def _level(means: Tensor, logvar: Tensor) -> Level:
+    """Of a latent whose prior has the mean 0."""
+    return Level(means, means + logvar.exp().diag(), logvar)
 
 
 def sampled_moments(nets: ShallowVAE, rows: Tensor, noise: Tensor) -> Moments:
@@ -77,10 +79,10 @@ def moments_of_draws(nets: ShallowVAE, rows: Tensor, draws: tuple[Encoded, ...])
     for i, (q, logvar) in enumerate(zip(draws, nets.logvars, strict=True)):
         means = q.mu.T @ q.mu / len(rows)
         if i + 1 < len(draws):
-            distance = (q.z - nets.decoders[i + 1](draws[i + 1].z)).square().mean(0)
+            beyond = q.z - nets.decoders[i + 1](draws[i + 1].z)
+            levels.append(Level(means, beyond.T @ beyond / len(rows), logvar))
         else:
-            distance = means.diagonal() + logvar.exp()
-        levels.append(Level(means, distance, logvar))
+            levels.append(_level(means, logvar))
     return Moments(error, tuple(levels))
 
 

@@ -281,6 +281,9 @@ def test_training_comes_to_the_predicted_optimum(trainer, changes):
     assert metrics["kl_gap"] < 0.05
     assert metrics["lam_gap"] < 0.02
     assert metrics["mode_kl"] == pytest.approx(metrics["predicted_kl"], abs=0.05)
+    kl, predicted = made._view().trained.kl, made.predicted.kl
+    for by_mode, expected in zip(kl, predicted, strict=True):
+        assert sorted(by_mode) == pytest.approx(sorted(expected), abs=0.05)
     if trainer == "collapse_hvae":
         assert metrics["active_modes_z2"] == metrics["predicted_modes_z2"]
         assert metrics["mode_kl_z2"] == pytest.approx(metrics["predicted_kl_z2"], abs=0.05)
