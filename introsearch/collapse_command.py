@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from introsearch.errors import ConfigError, nearest_hint
 
 TOY_SAMPLES = 10_000
-QUADRANT = "quadrant"
+QUADRANT, LABEL = "quadrant", "label"
 _GRIDS = ("beta", "eta_dec", "eta_enc", "beta1", "beta2", "sigma1", "sigma2")
 _HELP = {
     "beta": "weights of the KL, of a vae or cvae (default: 1)",
@@ -51,9 +51,9 @@ def add_collapse(commands: Any) -> None:
     predict.add_argument("--model", default="vae", help="vae, cvae or hvae (default: vae)")
     predict.add_argument(
         "--condition",
-        metavar="FILE|quadrant",
-        help="of a cvae: a .npy file with a row per sample, or the bottom left quadrant of images, "
-        "the rest of which is the data (default for images)",
+        metavar="FILE|quadrant|label",
+        help="of a cvae: a .npy file with a row per sample; or of images the bottom left quadrant, "
+        "the rest being the data (default for images), or the label, a dimension each",
     )
     predict.add_argument("--label", type=int, help="only images with this label")
     predict.add_argument("--latents", type=int, default=16, help="of each latent (default: 16)")
@@ -155,9 +155,11 @@ def _read(options: argparse.Namespace) -> Matrices:
         if options.label is not None:
             raise ConfigError("a .npy file has no labels", key="label")
         data = _load_npy(options.data, key="data")
-        if options.condition == QUADRANT:
+        if options.condition in (QUADRANT, LABEL):
             raise ConfigError(
-                "only images of a data set have quadrants", key="condition", hint="name a .npy file"
+                f"only images of a data set have a {options.condition}",
+                key="condition",
+                hint="name a .npy file",
             )
         return Matrices(data, _condition_file(options.condition))
     from introsearch.data.catalog import IMAGE_SETS
@@ -200,6 +202,8 @@ def _images(options: argparse.Namespace) -> Matrices:
                 key="label",
                 hint=f"0 to {int(labels.max())}",
             )
+    if options.condition == LABEL:
+        return Matrices(images / 255.0, _one_hot(labels, chosen=options.label))
     if options.condition not in (None, QUADRANT):
         return Matrices(images / 255.0, _condition_file(options.condition))
     if options.model != "cvae" and options.condition is None:
@@ -208,6 +212,19 @@ def _images(options: argparse.Namespace) -> Matrices:
 
     rest, quadrant = split_quadrants(images / 255.0)
     return Matrices(rest, quadrant)
+
+
+def _one_hot(labels: Any, *, chosen: int | None) -> Any:
+    """[N, classes] which label each image has."""
+    import numpy as np
+
+    if chosen is not None:
+        raise ConfigError(
+            "the label tells nothing where all images have one",
+            key="condition",
+            hint="leave out --label, or use --condition quadrant",
+        )
+    return np.eye(int(labels.max()) + 1)[labels]
 
 
 def _condition_file(path: str | None) -> Any:

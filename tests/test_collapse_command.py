@@ -8,6 +8,7 @@ import torch
 
 from introsearch.cli import EXIT_BAD_INPUT, EXIT_DONE, main
 from introsearch.data.quadrants import split_quadrants
+from introsearch.training.collapse_data import image_rows, moment_theta
 
 PREDICT = ["collapse", "predict"]
 
@@ -49,6 +50,15 @@ def test_images_are_completed_from_a_quadrant(capsys):
     assert any("constant columns of the condition" in text for text in of_one["warnings"])
 
 
+@pytest.mark.parametrize("condition", ["quadrant", "label"])
+def test_trainers_predict_from_the_same_spectrum(capsys, condition):
+    arguments = ("--data", "digits", "--model", "cvae", "--condition", condition, "--json")
+    found = json.loads(said(capsys, *arguments))
+    rows = image_rows("digits", device=torch.device("cpu"), condition=condition).train
+    expected = moment_theta(rows.second, dims=rows.dims)
+    assert found["spectrum"] == pytest.approx(expected.tolist(), abs=1e-6)
+
+
 def test_points_and_a_condition_of_ones_own(capsys):
     assert "2 dimensions" in said(capsys, "--data", "rings", "--latents", "2")
     np.save("c.npy", np.ones((1_437, 1)))
@@ -65,6 +75,11 @@ def test_points_and_a_condition_of_ones_own(capsys):
         (["--data", "digits", "--model", "gan"], ["'gan'", "vae"]),
         (["--data", "nan.npy", "--model", "cvae"], ["condition"]),
         (["--data", "digits", "--condition", "quadrant"], ["has no condition"]),
+        (
+            ["--data", "digits", "--model", "cvae", "--condition", "label", "--label", "1"],
+            ["label", "tells nothing"],
+        ),
+        (["--data", "nan.npy", "--model", "cvae", "--condition", "label"], ["only images"]),
         (["--data", "digits", "--label", "12"], ["12", "0 to 9"]),
         (["--data", "rings", "--label", "1"], ["no labels"]),
         (["--data", "digits", "--beta", "0"], ["beta", "positive"]),

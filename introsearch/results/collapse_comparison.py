@@ -135,9 +135,10 @@ def summary(rows: list[CollapseRow]) -> str:
     compared = [of for row in rows for of in row.latents.values()]
     agree, number = sum(of.agree for of in compared), sum(len(of.active) for of in compared)
     return (
-        f"posterior collapse as trained and as predicted for linear maps, mean over n seeds. The "
-        f"number of active modes agrees in {agree} of {number} cases (latents of trials); the KL "
-        f"of a mode differs by at most {max(of.gap for of in compared):.3g} nats."
+        "posterior collapse as trained and as predicted for linear maps, mean and sample standard "
+        f"deviation over seeds. The number of active modes agrees in {agree} of {number} cases "
+        "(latents of trials); the KL of a mode differs by at most "
+        f"{max(of.gap for of in compared):.3g} nats."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,6 +13,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from introsearch.errors import ConfigError, nearest_hint
 from introsearch.results.collapse_comparison import CollapseRow, LatentComparison
+from introsearch.results.group_figures import is_wide
 from introsearch.results.style import (
     BLACK,
     GREY,
@@ -64,11 +66,11 @@ def draw_collapse_study(rows: Sequence[CollapseRow], *, along: str, title: str) 
 
 def _draw_modes(axes: Axes, rows: Sequence[CollapseRow], latent: str) -> None:
     chosen = np.linspace(0, len(rows) - 1, min(len(rows), _CURVES)).round().astype(int)
-    for i, row in enumerate(rows[j] for j in chosen):
-        of = row.latents[latent]
-        modes = np.arange(1, of.kl.shape[1] + 1)
-        axes.plot(modes, of.predicted_kl.mean(axis=0), color=SERIES[i], lw=1, label=row.group)
-        axes.plot(modes, of.kl.mean(axis=0), MARKERS[i], color=SERIES[i], ms=3, mew=0)
+    for i in chosen:
+        of, colour = rows[i].latents[latent], SERIES[i % len(SERIES)]
+        modes, marker = np.arange(1, of.kl.shape[1] + 1), MARKERS[i % len(MARKERS)]
+        axes.plot(modes, of.predicted_kl.mean(axis=0), color=colour, lw=1, label=rows[i].group)
+        axes.plot(modes, of.kl.mean(axis=0), marker, color=colour, ms=3, mew=0)
     _legend(axes)
     _label(axes, "mode", "nats")
 
@@ -95,8 +97,8 @@ def _draw_along(axes: Axes, rows: Sequence[CollapseRow], along: str, *, active: 
     families: dict[str, list[tuple[float, CollapseRow]]] = {}
     for row in rows:
         value = row.settings.get(along)
-        if isinstance(value, int | float) and np.isfinite(value):
-            families.setdefault(_family(row, value), []).append((float(value), row))
+        if isinstance(value, Real) and np.isfinite(number := float(value)):
+            families.setdefault(_family(row, number), []).append((number, row))
     if not families:
         raise ConfigError(
             f"no group has a number {along!r}", hint=nearest_hint(along, rows[0].settings)
@@ -111,6 +113,8 @@ def _draw_along(axes: Axes, rows: Sequence[CollapseRow], along: str, *, active: 
             axes.plot(places, predicted, color=colour, lw=1)
             axes.plot(places, trained, marker, color=colour, ms=3.5, mew=0, label=label or None)
             i += 1
+    if is_wide([value for members in families.values() for value, _ in members]):
+        axes.set_xscale("log")
     if active and 1 < i <= len(SERIES):
         _legend(axes)
     _label(axes, along, "modes" if active else "nats")

@@ -44,11 +44,12 @@ def draw_collapse(data: CollapseFigure, *, title: str) -> bytes:
 
 
 def _draw_kl(axes: Axes, data: CollapseFigure) -> None:
-    for latent, kl, predicted, marker in zip(
-        data.latents, data.kl, data.predicted_kl, MARKERS, strict=False
+    styles = zip(("-", "--"), MARKERS, strict=False)
+    for latent, kl, predicted, (line, marker) in zip(
+        data.latents, data.kl, data.predicted_kl, styles, strict=False
     ):
         modes = np.arange(1, len(kl) + 1)
-        axes.plot(modes, predicted, color=GREY, lw=1, label=f"{latent} predicted")
+        axes.plot(modes, predicted, line, color=GREY, lw=1, label=f"{latent} predicted")
         axes.plot(modes, kl, marker, color=BLUE, ms=3, mew=0, label=f"{latent} trained")
     axes.legend(fontsize=TICK_SIZE, frameon=False)
     _finish(axes, "KL of each mode, sorted", "mode", "nats")

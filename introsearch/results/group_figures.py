@@ -71,13 +71,14 @@ def _draw_series(axes: Axes, seeds: Sequence[Mapping[float, float]], i: int) -> 
 
 
 def _scale(axes: Axes, seeds: Sequence[Mapping[float, float]]) -> None:
-    if _is_wide([place for seed in seeds for place in seed]):
+    if is_wide([place for seed in seeds for place in seed]):
         axes.set_xscale("log")
-    if _is_wide([value for seed in seeds for value in seed.values()]):
+    if is_wide([value for seed in seeds for value in seed.values()]):
         axes.set_yscale("log")
 
 
-def _is_wide(values: Sequence[float]) -> bool:
+def is_wide(values: Sequence[float]) -> bool:
+    """Whether an axis of these values is better logarithmic."""
     finite = np.array([value for value in values if np.isfinite(value)])
     return bool(len(finite) and finite.min() > 0 and finite.max() > WIDE * finite.min())
 
