@@ -51,6 +51,7 @@ def test_the_averaged_metric_is_that_of_averaged_weights(tmp_path: Path) -> None
     last = run.step()
     judged = run.trainer.evaluate([name], averaged=True)[name]
     assert last.metrics[f"averaged/{name}"] == judged != last.metrics[name]
+    assert last.metrics["unit_kl/01"] >= last.metrics["unit_kl/02"], "details are recorded"
 
 
 def test_report_trials_need_no_averaged_metric(tmp_path: Path) -> None:
