@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from introsearch.cli import EXIT_BAD_INPUT, EXIT_DONE, main
+from introsearch.cli import main
+from introsearch.commands.options import EXIT_BAD_INPUT, EXIT_DONE
 
 STUDY = """\
 name: small

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from introsearch.cli import EXIT_BAD_INPUT, EXIT_DONE, main
+from introsearch.cli import main
+from introsearch.commands.options import EXIT_BAD_INPUT, EXIT_DONE
 from introsearch.data.quadrants import split_quadrants
 from introsearch.training.collapse_data import image_rows, moment_theta
 

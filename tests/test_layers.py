@@ -22,7 +22,7 @@ LAYERS = (
     ("trial_run",),
     ("bench", "calibration", "tracking", "trainables"),
     ("execution",),
-    ("collapse_command",),
+    ("collapse_command", "commands"),
     ("cli",),
 )
 SIDEWAYS = {

@@ -15,7 +15,8 @@ import torch
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Run
 
-from introsearch.cli import EXIT_BAD_INPUT, EXIT_DONE, EXIT_SOME_FAILED, main
+from introsearch.cli import main
+from introsearch.commands.options import EXIT_BAD_INPUT, EXIT_DONE, EXIT_SOME_FAILED
 from introsearch.errors import ConfigError
 from introsearch.execution.replay import Difference, Replay, replay
 from introsearch.execution.replay_text import replay_text

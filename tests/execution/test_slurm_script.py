@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from introsearch.cli import EXIT_BAD_INPUT, EXIT_DONE, main
+from introsearch.cli import main
+from introsearch.commands.options import EXIT_BAD_INPUT, EXIT_DONE
 from introsearch.execution.slurm_script import render_script
 from introsearch.study.cluster import SlurmCluster
 from introsearch.study.yaml_loader import Document

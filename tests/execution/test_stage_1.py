@@ -13,7 +13,8 @@ import torch
 from mlflow import MlflowClient
 
 from introsearch import trial_files
-from introsearch.cli import EXIT_BAD_INPUT, EXIT_DONE, main
+from introsearch.cli import main
+from introsearch.commands.options import EXIT_BAD_INPUT, EXIT_DONE
 from introsearch.results import record
 from introsearch.results.record import Evaluation
 from introsearch.study.expand import expand, report_trials

@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from introsearch.cli import EXIT_BAD_INPUT, EXIT_DONE, EXIT_INTERRUPTED, EXIT_SOME_FAILED, main
+from introsearch.cli import main
+from introsearch.commands.options import (
+    EXIT_BAD_INPUT,
+    EXIT_DONE,
+    EXIT_INTERRUPTED,
+    EXIT_SOME_FAILED,
+)
 from introsearch.execution import slurm as following
 from introsearch.execution.slurm import SlurmJob
 from tests.slurm.conftest import FakeSlurm

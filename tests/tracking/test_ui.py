@@ -16,7 +16,8 @@ from types import SimpleNamespace
 import pytest
 from mlflow import MlflowClient
 
-from introsearch.cli import EXIT_BAD_INPUT, EXIT_DONE, main
+from introsearch.cli import main
+from introsearch.commands.options import EXIT_BAD_INPUT, EXIT_DONE
 from introsearch.errors import ConfigError, IntrosearchError
 from introsearch.results import record
 from introsearch.tracking import ui
