@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from matplotlib import image as mpl_image
 
+from introsearch.results import image_figures
 from introsearch.results.image_figures import draw_history, draw_images
 from introsearch.training.figure_data import ImageFigure
 
@@ -60,3 +61,10 @@ def test_history_has_a_panel_per_metric():
     two, one = draw_history(curves, title="x"), draw_history({"fid_gen": ([1], [0.0])}, title="x")
     assert pixels(two).std() > 0.05
     assert two != one
+
+
+def test_a_distance_over_time_is_logarithmic_where_that_has_ticks(monkeypatch):
+    monkeypatch.setattr(image_figures, "image", lambda figure: figure)
+    for values, scale in (([30.0, 3.0], "log"), ([30.0, 4.0], "linear"), ([30.0, 0.0], "linear")):
+        drawn = draw_history({"fid_gen": ([1, 2], values)}, title="x")
+        assert drawn.axes[0].get_yscale() == scale
