@@ -13,7 +13,7 @@ import argparse
 from common import parser, read, run
 
 from introsearch.results.collapse_comparison import collapse_table
-from introsearch.results.tables import FORMATS
+from introsearch.results.table_formats import FORMATS
 
 
 def show(options: argparse.Namespace) -> None:

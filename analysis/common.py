@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 
 from introsearch.errors import ConfigError, IntrosearchError
 from introsearch.results.result import StudyResult, read_result, read_study
-from introsearch.results.tables import FORMATS
+from introsearch.results.table_formats import FORMATS
 from introsearch.tracking.address import existing_uri
 from introsearch.tracking.store import open_store
 

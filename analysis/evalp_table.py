@@ -14,7 +14,7 @@ import argparse
 from common import parser, read, run
 
 from introsearch.results.paper_tables import paper_table
-from introsearch.results.tables import FORMATS
+from introsearch.results.table_formats import FORMATS
 
 METRICS = (
     "fid_gen", "kid_gen", "precision_gen", "recall_gen", "mmd_latent", "mmd_null", "sampling_ms",

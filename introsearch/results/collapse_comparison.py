@@ -12,7 +12,7 @@ from introsearch.errors import ConfigError
 from introsearch.results.frames import METRIC, PARAM
 from introsearch.results.result import StudyResult
 from introsearch.results.statistics import one_run_per_seed
-from introsearch.results.tables import Cell, format_number, write_table
+from introsearch.results.table_formats import Cell, format_number, write_table
 
 Floats = NDArray[np.float64]
 _SUFFIXES = ("", "_z2")

@@ -11,9 +11,11 @@ from typing import NamedTuple
 import pandas as pd
 
 from introsearch.results import record
+from introsearch.results.captions import used_marks
 from introsearch.results.comparison import BEST
 from introsearch.results.report import StudyFigure, StudyReport
-from introsearch.results.tables import count_text, format_number, titled, used_marks
+from introsearch.results.table_formats import format_number
+from introsearch.results.tables import count_text, titled
 from introsearch.study.model import trial_name
 
 MAX_FAILURES = 50

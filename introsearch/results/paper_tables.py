@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from introsearch.errors import ConfigError, nearest_hint
+from introsearch.results.captions import used_marks
 from introsearch.results.comparison import BEST
 from introsearch.results.published import (
     difference_in_errors,
@@ -16,7 +17,8 @@ from introsearch.results.published import (
     rows_for,
 )
 from introsearch.results.result import StudyResult
-from introsearch.results.tables import Cell, format_number, titled, used_marks, write_table
+from introsearch.results.table_formats import Cell, format_number, write_table
+from introsearch.results.tables import titled
 
 
 def paper_table(

@@ -7,7 +7,7 @@ from pathlib import Path
 from introsearch.errors import ConfigError
 from introsearch.results.html import render_html
 from introsearch.results.report import StudyReport
-from introsearch.results.tables import FORMATS
+from introsearch.results.table_formats import FORMATS
 from introsearch.trial_files import write_atomically
 
 

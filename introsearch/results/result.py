@@ -14,12 +14,13 @@ from mlflow.exceptions import MlflowException
 from introsearch.errors import ConfigError
 from introsearch.registry import is_timing
 from introsearch.results import record
+from introsearch.results.captions import caption
 from introsearch.results.comparison import compare
 from introsearch.results.extractors import extractors_of, extractors_text, with_extractors
 from introsearch.results.frames import read_frame
 from introsearch.results.runs import find_experiment, read_expansion, runs_of
 from introsearch.results.statistics import choose, summarise
-from introsearch.results.tables import caption, chosen_table, render
+from introsearch.results.tables import chosen_table, render
 from introsearch.study.expand import Expansion, searched_settings
 from introsearch.study.loader import load_study
 from introsearch.study.model import Study

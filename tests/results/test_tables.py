@@ -16,16 +16,11 @@ import pandas as pd
 import pytest
 
 from introsearch.errors import ConfigError
+from introsearch.results.captions import caption, marks_text
 from introsearch.results.comparison import COMPARISON_COLUMNS, TIED, TOO_FEW, compare
 from introsearch.results.statistics import SUMMARY_COLUMNS, summarise
-from introsearch.results.tables import (
-    FORMATS,
-    caption,
-    chosen_table,
-    format_number,
-    marks_text,
-    render,
-)
+from introsearch.results.table_formats import FORMATS, format_number
+from introsearch.results.tables import chosen_table, render
 
 COLUMNS = (*SUMMARY_COLUMNS, *COMPARISON_COLUMNS)
 PM = "\u00b1"
