@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,6 +61,11 @@ class CollapseRow:
     settings: dict[str, object]
     eigenvalues: Floats
     latents: dict[str, LatentComparison]
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether the prediction is of the very model; for networks it is that of linear maps."""
+        return self.settings.get("activation") == "linear"
 
 
 def collapse_rows(result: StudyResult) -> list[CollapseRow]:
@@ -130,16 +136,22 @@ def collapse_table(result: StudyResult, *, fmt: str) -> str:
     return write_table(header, [lines], fmt=fmt, caption=f"{result.study.name}: {summary(rows)}")
 
 
-def summary(rows: list[CollapseRow]) -> str:
+def summary(rows: Sequence[CollapseRow]) -> str:
     """How many counts agree, and the largest difference between KLs of a mode."""
-    compared = [of for row in rows for of in row.latents.values()]
-    agree, number = sum(of.agree for of in compared), sum(len(of.active) for of in compared)
-    return (
+    text = (
         "posterior collapse as trained and as predicted for linear maps, mean and sample standard "
-        f"deviation over seeds. The number of active modes agrees in {agree} of {number} cases "
-        "(latents of trials); the KL of a mode differs by at most "
-        f"{max(of.gap for of in compared):.3g} nats."
+        "deviation over seeds."
     )
+    for what, is_linear in (("linear maps", True), ("networks", False)):
+        compared = [of for row in rows if row.is_linear == is_linear for of in row.latents.values()]
+        if compared:
+            agree, number = sum(of.agree for of in compared), sum(len(of.active) for of in compared)
+            text += (
+                f" Of {what}, the number of active modes agrees in {agree} of {number} cases "
+                "(latents of trials), and the KL of a mode differs by at most "
+                f"{max(of.gap for of in compared):.3g} nats."
+            )
+    return text
 
 
 def _cells(group: str, name: str, of: LatentComparison) -> list[Cell]:

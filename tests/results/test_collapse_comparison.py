@@ -23,7 +23,7 @@ def run(config_id: str, seed: int, **changes: Any) -> dict[str, Any]:
     row: dict[str, Any] = {
         "config_id": config_id, "seed": seed, "status": "finished", "run_id": f"{config_id}{seed}",
         "param.beta": {"b0": 0.5, "b1": 1.0}[config_id], "metric.active_modes": 2.0 - (seed == 1),
-        "metric.predicted_modes": 2.0,
+        "metric.predicted_modes": 2.0, "param.activation": "linear",
     }  # fmt: skip
     for i, kl in enumerate(KL[config_id], start=1):
         numbers = {"unit_kl": kl + 0.1 * seed, "predicted_unit_kl": kl, "eigenvalue": 4.0 - i}
@@ -52,7 +52,13 @@ def test_rows_hold_every_finished_seed() -> None:
 
 
 def test_a_table_counts_what_agrees() -> None:
-    assert "agrees in 2 of 3 cases" in summary(collapse_rows(result(RUNS)))
+    text = summary(collapse_rows(result(RUNS)))
+    assert "Of linear maps, the number of active modes agrees in 2 of 3 cases" in text
+    assert "networks" not in text
+    relu = [{**row, "param.activation": "relu"} for row in RUNS[2:]]
+    text = summary(collapse_rows(result([*RUNS[:2], *relu])))
+    assert "agrees in 1 of 2 cases" in text
+    assert "Of networks, the number of active modes agrees in 1 of 1 cases" in text
     text = collapse_table(result(RUNS), fmt="csv")
     header, first, second = csv.reader(io.StringIO(text))
     assert dict(zip(header[:3], first[:3], strict=True)) == {
