@@ -95,7 +95,7 @@ def load_inception() -> Any:
                 "inception", [INCEPTION_LAYER], feature_extractor_weights_path=str(path)
             )
     except Exception as error:  # a damaged file fails in many ways
-        reason = str(error).partition("\n")[0][:150] or type(error).__name__
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ConfigError(
             f"{path} does not hold the weights of torch-fidelity's Inception: {reason}",
             key="feature_extractor",

@@ -190,6 +190,7 @@ class TestInception:
         with pytest.raises(ConfigError, match="does not hold the weights") as caught:
             load_inception()
         assert caught.value.key == "feature_extractor"
+        assert ("Missing key" in caught.value.message) == (content == "other keys")
 
     @pytest.mark.slow
     def test_its_features_come_from_the_file(self, tmp_path, monkeypatch, digits):
