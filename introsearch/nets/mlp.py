@@ -18,11 +18,14 @@ class Posterior(NamedTuple):
 
 
 def mlp(inputs: int, outputs: int, *, hidden_units: int) -> nn.Sequential:
-    """ReLU network with four hidden layers: inputs - h - h - h - h - outputs."""
+    """ReLU network with four hidden layers: inputs - h - h - h - h - outputs.
+
+    ReLUs work in place: nothing else wants their inputs, and a pass moves less memory.
+    """
     widths = [inputs] + [hidden_units] * NUM_HIDDEN_LAYERS
     layers: list[nn.Module] = []
     for i, o in pairwise(widths):
-        layers += [nn.Linear(i, o), nn.ReLU()]
+        layers += [nn.Linear(i, o), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers, nn.Linear(hidden_units, outputs))
 
 
