@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from introsearch.bench.measurement import Measurement
 from introsearch.bench.reference import reference_step
-from introsearch.errors import IntrosearchError
+from introsearch.errors import ConfigError, IntrosearchError
 from introsearch.registry import METRICS, metrics_for
 from introsearch.study.order import TrialOrder
 from introsearch.training.base import Trainer
@@ -41,17 +41,21 @@ def measure(order: TrialOrder) -> Measurement:
     Memory is the process's own: call it in a fresh one, as `bench.run` does.
 
     Raises:
-        ConfigError: the trainer cannot be made.
+        ConfigError: the trainer cannot be made, or takes no steps.
         TrialDiverged: it does so at once.
     """
     settings = resolve_settings(order.trainer, order.settings)
     short = settings_to_dict(settings.shortened(2 * WARM_UP))
     trainer: Trainer = TrialRun(replace(order, settings=short)).trainer
+    if getattr(trainer, "optimisers", None) == {}:
+        raise ConfigError(
+            f"{order.trainer} is fitted all at once: it has no iterations to time", key="trainer"
+        )
     device: torch.device = getattr(trainer, "device", torch.device("cpu"))
     trainer.advance(WARM_UP + 2)
     with FlopCounterMode(display=False) as counter:
         trainer.advance(1)
-    names = metrics_for(order.settings.get("dataset"))
+    names = metrics_for(order.settings.get("dataset"), trainer=order.trainer)
     often = [*(n for n in names if not METRICS[n].costly), *order.added_metrics]
     evaluation = min(_seconds(lambda: trainer.evaluate(often)) for _ in range(2))
     final = _seconds(lambda: trainer.evaluate([n for n in names if METRICS[n].costly]))

@@ -35,6 +35,11 @@ class Measurement:
     peak_bytes: int
 
     @property
+    def iterations_per_second(self) -> float:
+        """Of the trainer, between evaluations."""
+        return 1 / self.iteration
+
+    @property
     def speedup(self) -> float | None:
         """How many times faster than the plain form."""
         return None if self.plain is None else self.plain / self.iteration
@@ -46,8 +51,8 @@ class Measurement:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
-        derived = {"speedup": self.speedup, "product_share": self.product_share}
-        return asdict(self) | derived
+        derived = ("iterations_per_second", "speedup", "product_share")
+        return asdict(self) | {name: getattr(self, name) for name in derived}
 
 
 def bench_text(measured: dict[str, Measurement | str]) -> str:
@@ -57,7 +62,7 @@ def bench_text(measured: dict[str, Measurement | str]) -> str:
         measured: by variant, what was found, or why nothing was.
     """
     found = {name: m for name, m in measured.items() if isinstance(m, Measurement)}
-    columns = ("ms/it", "plain ms", "speedup", "GFLOP/it", "GFLOP/s", "of products")
+    columns = ("ms/it", "it/s", "plain ms", "speedup", "GFLOP/it", "GFLOP/s", "of products")
     costs = ("evaluation s", "final s", "of a trial", "memory GiB")
     speeds = [["variant", *columns, *costs], *(_speed_row(n, m) for n, m in found.items())]
     names = list(dict.fromkeys(part for m in found.values() for part in m.split))
@@ -73,6 +78,7 @@ def _speed_row(variant: str, m: Measurement) -> list[str]:
     return [
         variant,
         f"{1e3 * m.iteration:.1f}",
+        f"{m.iterations_per_second:.1f}",
         "-" if m.plain is None else f"{1e3 * m.plain:.1f}",
         "-" if m.speedup is None else f"{m.speedup:.1f}x",
         f"{m.flops / 1e9:.2f}",

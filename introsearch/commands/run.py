@@ -76,6 +76,7 @@ def _run_study(options: argparse.Namespace) -> int:
         check_resources,
         prepare_environment,
     )
+    from introsearch.execution.preparation import prepare_compiler
     from introsearch.tracking.address import check_uri, default_uri, without_password
 
     runs_dir: Path = options.runs_dir
@@ -85,6 +86,7 @@ def _run_study(options: argparse.Namespace) -> int:
         check_cluster(cluster)
     else:
         check_resources(study.resources)
+        prepare_compiler(study)
     _prepare(study, options, runs_dir=runs_dir)
     prepare_environment(cluster)
 

@@ -1,4 +1,4 @@
-"""Sees to it, before any trial starts, that all data a study needs are there and sound."""
+"""Sees to it, before any trial starts, that what a study needs is there and sound."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 
 from introsearch.data.folder import data_folder
 from introsearch.registry import DATASETS, data_kind, resolve
-from introsearch.study.expand import Expansion
+from introsearch.study.expand import Expansion, expand
+from introsearch.study.model import Study
 
 _SETTINGS = ("dataset", "train_images", "image_folder", "image_size", "image_channels")
 _EXTRACTOR = "feature_extractor"
@@ -34,6 +35,18 @@ def prepare_data(
             wanted.setdefault(tuple(chosen.values()), chosen)
     for settings in wanted.values():
         _prepare(settings, download=download, notify=notify)
+
+
+def prepare_compiler(study: Study) -> None:
+    """Try this machine's compiler, if the networks of some trial must be compiled.
+
+    Raises:
+        ConfigError: it does not work here.
+    """
+    if any(c.settings.get("compile") is True for c in expand(study).configurations):
+        from introsearch.training.compilation import check_compiler
+
+        check_compiler()
 
 
 def _prepare(settings: dict[str, Any], *, download: bool, notify: Callable[[str], None]) -> None:

@@ -1,4 +1,7 @@
-"""The multi-layer perceptrons of the 2D benchmark."""
+"""The multi-layer perceptrons of the 2D benchmark.
+
+Inside an autocast they give back the number format of their input, so that losses keep it.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ class MLPEncoder(nn.Module):
 
     def forward(self, x: Tensor) -> Posterior:
         """x [B, D] -> mu, logvar [B, L]."""
-        mu, logvar = self.net(x).chunk(2, dim=-1)
+        mu, logvar = self.net(x).to(x.dtype).chunk(2, dim=-1)
         return Posterior(mu, logvar)
 
 
@@ -51,5 +54,5 @@ class MLPDecoder(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """z [B, L] -> x [B, D]."""
-        x: Tensor = self.net(z)
+        x: Tensor = self.net(z).to(z.dtype)
         return x

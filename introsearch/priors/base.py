@@ -8,6 +8,7 @@ from typing import NamedTuple, Self
 import torch
 from torch import Generator, Tensor, nn
 
+from introsearch.nets.number_format import tf32_products
 from introsearch.priors.log_density import mixture_coefficients, mixture_log_prob
 
 
@@ -100,4 +101,5 @@ class MixturePrior(Prior):
         shift, coefficients = mixture_coefficients(*self.components())
         centred = z - shift
         features = torch.cat([torch.ones_like(z[..., :1]), centred, centred.square()], dim=-1)
-        return (features @ coefficients).softmax(dim=-1)
+        with tf32_products(allowed=False):
+            return (features @ coefficients).softmax(dim=-1)

@@ -4,8 +4,9 @@ log w_k N(z|k) is linear in the features (1, z, z^2), so all K components of a b
 one matrix product, and no tensor of points x components x dimensions is ever made. On a CPU, blocks
 are small enough to stay in a core's cache.
 
-In float32 the products cost accuracy where components are very narrow: with means of about 2, up to
-0.006 nats at a log-variance of -8 and 0.4 at -12; gradients stay within 2e-4, relatively.
+Products are of float32 numbers, whatever a GPU may round elsewhere. Even so they cost accuracy
+where components are very narrow: with means of about 2, up to 0.006 nats at a log-variance of -8
+and 0.4 at -12; gradients stay within 2e-4, relatively.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from introsearch.nets.number_format import tf32_products
 
 LOG_2PI = math.log(2 * math.pi)
 CPU_BLOCK_ELEMENTS = 2**18  # 1 MiB of float32: stays in a core's second-level cache
@@ -58,7 +61,8 @@ def mixture_log_prob(z: Tensor, coefficients: Tensor) -> Tensor:
         log_prob: Tensor = _MixtureLogProb.apply(z, coefficients)[0]
         return log_prob
     blocks = z.split(_block_rows(z, coefficients))
-    return torch.cat([_block_log_prob(block, coefficients)[0] for block in blocks])
+    with tf32_products(allowed=False):
+        return torch.cat([_block_log_prob(block, coefficients)[0] for block in blocks])
 
 
 class _MixtureLogProb(torch.autograd.Function):
@@ -69,10 +73,11 @@ class _MixtureLogProb(torch.autograd.Function):
     @staticmethod
     def forward(z: Tensor, coefficients: Tensor) -> tuple[Tensor, Tensor]:
         log_probs, slopes = [], []
-        for block in z.split(_block_rows(z, coefficients)):
-            log_prob, weights, total = _block_log_prob(block, coefficients)
-            slopes.append(_slope(block, weights, coefficients) / total)
-            log_probs.append(log_prob)
+        with tf32_products(allowed=False):
+            for block in z.split(_block_rows(z, coefficients)):
+                log_prob, weights, total = _block_log_prob(block, coefficients)
+                slopes.append(_slope(block, weights, coefficients) / total)
+                log_probs.append(log_prob)
         return torch.cat(log_probs), torch.cat(slopes)
 
     @staticmethod
@@ -94,10 +99,12 @@ class _MixtureLogProb(torch.autograd.Function):
             return grad_z, None
         rows = _block_rows(z, coefficients)
         grad_coefficients = torch.zeros_like(coefficients)
-        for block, g, lp in zip(z.split(rows), grad.split(rows), log_prob.split(rows), strict=True):
-            features = _features(block)
-            weighted = _exp((features @ coefficients).sub_(lp[:, None])).mul_(g[:, None])
-            grad_coefficients = grad_coefficients + features.T @ weighted
+        blocks = zip(z.split(rows), grad.split(rows), log_prob.split(rows), strict=True)
+        with tf32_products(allowed=False):
+            for block, g, lp in blocks:
+                features = _features(block)
+                weighted = _exp((features @ coefficients).sub_(lp[:, None])).mul_(g[:, None])
+                grad_coefficients = grad_coefficients + features.T @ weighted
         return grad_z, grad_coefficients
 
 

@@ -32,6 +32,7 @@ from introsearch.training.collapse_view import read_modes
 from introsearch.training.figure_data import CollapseFigure, Figure
 from introsearch.training.random_streams import make_stream, stream_seed
 from introsearch.training.settings import TrainerSettings
+from introsearch.training.spans import span
 from introsearch.training.stepwise import StepwiseTrainer, descend
 
 NLL_ROWS, NLL_DRAWS = 200, 1_000
@@ -132,8 +133,9 @@ class CollapseTrainer(StepwiseTrainer):
         self.optimiser.param_groups[0]["lr"] = self._learning_rate()
 
     def _step(self) -> dict[str, Tensor]:
-        loss = self._loss(self._moments())
-        descend(self.optimiser, loss.total)
+        with span("all players"):
+            loss = self._loss(self._moments())
+            descend(self.optimiser, loss.total)
         names = ("kl",) if len(loss.kls) == 1 else ("kl_z1", "kl_z2")
         terms = {"loss": loss.total, "rec": loss.rec, **dict(zip(names, loss.kls, strict=True))}
         return {name: term.detach() for name, term in terms.items()}
@@ -141,7 +143,8 @@ class CollapseTrainer(StepwiseTrainer):
     def _moments(self) -> Moments:
         if self.settings.expectation == "exact":
             return exact_moments(self.nets, self.rows.second)
-        batch = self.rows.sample(self.settings.batch_size, self.streams["data"])
+        with span("data"):
+            batch = self.rows.sample(self.settings.batch_size, self.streams["data"])
         return sampled_moments(self.nets, batch, self._noise(len(batch), self.streams["noise"]))
 
     def _noise(self, n: int, stream: torch.Generator) -> Tensor:

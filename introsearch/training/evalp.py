@@ -14,6 +14,7 @@ from introsearch.priors.energy import EnergyPrior
 from introsearch.training.latent_flow import LatentFlow
 from introsearch.training.latent_settings import EVaLPSettings
 from introsearch.training.settings import TrainerSettings
+from introsearch.training.spans import span
 from introsearch.training.stepwise import descend
 
 
@@ -46,10 +47,13 @@ class EVaLP(LatentFlow):
         )
 
     def _step(self) -> dict[str, Tensor]:
-        for _ in range(self.settings.critic_steps):
-            terms = self._critic_step()
-        terms |= self._sampler_step()
-        self.average.update({"sampler": self.sampler})
+        with span("critic steps"):
+            for _ in range(self.settings.critic_steps):
+                terms = self._critic_step()
+        with span("sampler step"):
+            terms |= self._sampler_step()
+        with span("averages"):
+            self.average.update({"sampler": self.sampler})
         return {name: value.detach() for name, value in terms.items()}
 
     def _critic_step(self) -> dict[str, Tensor]:

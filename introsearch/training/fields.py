@@ -36,9 +36,18 @@ def bounded(
     return field(default=default, metadata={"bounds": Bounds(low, above, below)})
 
 
-def choice(default: Any = dataclasses.MISSING, *, legal: tuple[str, ...]) -> Any:
-    """A field that is one of the words `legal`."""
-    return field(default=default, metadata={"legal": legal})
+def choice(
+    default: Any = dataclasses.MISSING, *, legal: tuple[str | bool, ...], implied: bool = False
+) -> Any:
+    """A field that is one of the words `legal`, among which True and False may be.
+
+    Args:
+        default: one of them.
+        legal: all of them.
+        implied: leave the default out of what a trial is identified by: trials that know nothing of
+            the field are trained with it.
+    """
+    return field(default=default, metadata={"legal": legal, "implied": implied})
 
 
 def registered(
@@ -78,15 +87,19 @@ class FieldType:
         scalar: ``bool``, ``int``, ``float`` or ``str``.
         many: a tuple of them, written as a list.
         optional: None too.
+        switch: True and False beside words.
     """
 
     scalar: type
     many: bool = False
     optional: bool = False
+    switch: bool = False
 
     @property
     def words(self) -> str:
         one, several = _WORDS[self.scalar]
+        if self.switch:
+            return f"true, false or {one}"
         return f"a list of {several}" if self.many else one
 
 
@@ -110,7 +123,9 @@ def field_type(cls: type, name: str) -> FieldType:
     parts = [annotation]
     if get_origin(annotation) in (Union, types.UnionType):
         parts = [part for part in get_args(annotation) if part is not type(None)]
-    optional, inner = len(parts) < len(get_args(annotation)), parts[0]
+    optional, switch = type(None) in get_args(annotation), parts == [bool, str]
+    parts = [str] if switch else parts
+    inner = parts[0]
     many = get_origin(inner) is tuple and get_args(inner)[1:] == (...,)
     scalar = get_args(inner)[0] if many else inner
     if len(parts) != 1 or scalar not in _WORDS:
@@ -118,7 +133,7 @@ def field_type(cls: type, name: str) -> FieldType:
             f"{cls.__name__}.{name} is annotated as {annotation}, which no study file can express",
             hint="bool, int, float, str, tuple[int, ...] and the like, or one of them | None",
         )
-    return FieldType(scalar, many=many, optional=optional)
+    return FieldType(scalar, many=many, optional=optional, switch=switch)
 
 
 def coerce(key: str, value: Any, wanted: FieldType) -> Any:
@@ -127,8 +142,8 @@ def coerce(key: str, value: Any, wanted: FieldType) -> Any:
     Raises:
         ConfigError: it is something else; its `key` is `key`.
     """
-    if value is None and wanted.optional:
-        return None
+    if (value is None and wanted.optional) or (isinstance(value, bool) and wanted.switch):
+        return value
     wrong = ConfigError(f"must be {wanted.words}, not {value!r}", key=key)
     if wanted.many:
         if not isinstance(value, list | tuple):
@@ -156,7 +171,8 @@ def check_field(f: dataclasses.Field[Any], value: Any) -> None:
         if isinstance(item, int | float) and (fault := bounds.fault(item)):
             raise ConfigError(fault, key=f.name)
         if "legal" in f.metadata and item not in f.metadata["legal"]:
-            hint = nearest_hint(item, f.metadata["legal"])
+            words = [word for word in f.metadata["legal"] if isinstance(word, str)]
+            hint = nearest_hint(item, words)
             raise ConfigError(f"unknown {f.name} {item!r}", key=f.name, hint=hint)
         if "kind" in f.metadata:
             _check_registered(f, item)

@@ -12,6 +12,7 @@ from introsearch.priors.flow import FlowPrior
 from introsearch.training.latent_prior import LatentPriorTrainer
 from introsearch.training.latent_settings import LatentFlowSettings
 from introsearch.training.settings import TrainerSettings
+from introsearch.training.spans import span
 from introsearch.training.stepwise import descend
 from introsearch.training.weight_average import WeightAverage
 
@@ -36,7 +37,10 @@ class LatentFlow(LatentPriorTrainer):
         return averaged
 
     def _step(self) -> dict[str, Tensor]:
-        nll = -self.sampler.log_prob(self._posterior_batch(self.settings.batch_size)).mean()
-        descend(self.optimisers["sampler"], nll)
-        self.average.update({"sampler": self.sampler})
+        z = self._posterior_batch(self.settings.batch_size)
+        with span("sampler step"):
+            nll = -self.sampler.log_prob(z).mean()
+            descend(self.optimisers["sampler"], nll)
+        with span("averages"):
+            self.average.update({"sampler": self.sampler})
         return {"nll": nll.detach()}

@@ -18,6 +18,7 @@ from introsearch.training.finished import open_stage_1
 from introsearch.training.latent_settings import LatentPriorSettings
 from introsearch.training.random_streams import stream_seed
 from introsearch.training.settings import TrainerSettings, settings_to_dict
+from introsearch.training.spans import span
 from introsearch.training.vae import VAE
 from introsearch.training.weight_average import WeightAverage
 
@@ -101,6 +102,11 @@ class LatentPriorTrainer(VAE):
             self._take_over(self._trained_vae())
         return super().advance(iterations)
 
+    @property
+    def _may_round_products(self) -> bool:
+        """Stage 1 may; energies and flows are trained in float32."""
+        return False
+
     def _trained_vae(self) -> dict[str, Any]:
         """Encoder, decoder and prior of the trained VAE, from the cache if there is such a one."""
         stage_1 = self.settings.stage_1
@@ -146,14 +152,18 @@ class LatentPriorTrainer(VAE):
     @torch.no_grad()
     def _posterior_batch(self, n: int) -> Tensor:
         """Posterior samples of `n` random data points, with fresh noise, [n, L]."""
-        if isinstance(self.dataset, ImageData):
-            chosen = torch.randint(
-                len(self.dataset.train), (n,), generator=self.streams["data"], device=self.device
-            )
-            q = Posterior(*(part[chosen] for part in self._posteriors))
-        else:
-            q = self.encoder(self.dataset.sample(n, self.streams["data"]))
-        return reparameterise(*q, self._noise(*q.mu.shape))
+        with span("data"):
+            if isinstance(self.dataset, ImageData):
+                chosen = torch.randint(
+                    len(self.dataset.train),
+                    (n,),
+                    generator=self.streams["data"],
+                    device=self.device,
+                )
+                q = Posterior(*(part[chosen] for part in self._posteriors))
+            else:
+                q = self.encoder(self.dataset.sample(n, self.streams["data"]))
+            return reparameterise(*q, self._noise(*q.mu.shape))
 
     # -- checkpoints ----------------------------------------------------------------------------
 

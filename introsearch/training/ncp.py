@@ -13,6 +13,7 @@ from introsearch.priors.energy import EnergyPrior
 from introsearch.training.latent_prior import LatentPriorTrainer
 from introsearch.training.latent_settings import NCPSettings
 from introsearch.training.settings import TrainerSettings
+from introsearch.training.spans import span
 from introsearch.training.stepwise import descend
 
 
@@ -39,7 +40,8 @@ class NCP(LatentPriorTrainer):
     def _step(self) -> dict[str, Tensor]:
         n = self.settings.batch_size
         positive = self._posterior_batch(n)
-        negative = self.base.sample(n, self.streams["noise"])
-        loss = contrastive_loss(self.energy(positive), self.energy(negative))
-        descend(self.optimisers["energy"], loss)
+        with span("critic steps"):
+            negative = self.base.sample(n, self.streams["noise"])
+            loss = contrastive_loss(self.energy(positive), self.energy(negative))
+            descend(self.optimisers["energy"], loss)
         return {"cross_entropy": loss.detach()}

@@ -16,6 +16,7 @@ from introsearch.metrics.fixed_sets import FixedSetsView
 from introsearch.metrics.view import ModelView
 from introsearch.training.settings import Proposition1Settings, TrainerSettings
 from introsearch.training.stepwise import descend
+from introsearch.training.training_pass import as_constant
 from introsearch.training.vae import VAE
 
 
@@ -52,8 +53,10 @@ class Proposition1(VAE):
     def _encoder_step(self) -> dict[str, Tensor]:
         """One pass serves both sets: an image that is in both has one posterior."""
         s, x = self.settings, self.images
-        q = self.encoder(x)
-        rec, kl = squared_error(x, self.decoder(self._draw(q))), self._kl(q, frozen_prior=True)
+        q = self.encode(x)
+        with as_constant(self.decoder):
+            rec = squared_error(x, self.decode(self._draw(q)))
+        kl = self._kl(q, frozen_prior=True)
         real = Terms(rec[: s.real_images], kl[: s.real_images])
         fake = Terms(rec[: s.fake_images], kl[: s.fake_images])
         loss = encoder_loss(

@@ -19,6 +19,7 @@ from introsearch.training.fields import (
     field_types,
     registered,
 )
+from introsearch.training.hardware_settings import HardwareSettings
 from introsearch.training.image_settings import check_data_settings, check_image_settings
 from introsearch.training.protocol import (
     MAX_FID_SAMPLES,
@@ -74,7 +75,7 @@ class TrainerSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class VAESettings(TrainerSettings):
+class VAESettings(HardwareSettings, TrainerSettings):
     """A VAE with a chosen prior (the baseline, and stage 1 of `sintrovae`).
 
     Minimises beta_rec * rec + beta_kl * kl. Defaults are those of the 2D and image benchmarks of
@@ -464,12 +465,13 @@ def resolve_settings(trainer: str, parameters: Mapping[str, Any]) -> TrainerSett
 def settings_to_dict(settings: TrainerSettings) -> dict[str, Any]:
     """All settings as plain JSON values (tuples become lists).
 
-    What is None because it does not apply is left out, so that a new setting which does not apply
-    to older configurations leaves their identity as it is.
+    What is None because it does not apply is left out, and so is a default that is implied
+    (`fields.choice`), so that a new setting leaves the identity of older configurations as it is.
     """
     values = {
         f.name: value
         for f in dataclasses.fields(settings)
         if (value := getattr(settings, f.name)) is not None or f.default is not None
+        if not (f.metadata.get("implied") and value == f.default)
     }
     return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}

@@ -23,6 +23,7 @@ from introsearch.priors.vamp import VampPrior
 from introsearch.training.settings import SIntroVAESettings, TrainerSettings
 from introsearch.training.spans import span
 from introsearch.training.stepwise import descend
+from introsearch.training.training_pass import as_constant
 from introsearch.training.vae import VAE
 from introsearch.training.weight_average import WeightAverage
 
@@ -118,9 +119,9 @@ class SIntroVAE(VAE):
         """
         x = self._next_batch()
         with span("shared passes"):
-            q = self.encoder(x)
-            recon = self.decoder(self._draw(q))
-            fake = self.decoder(self.prior.sample(len(x), self.streams["noise"]))
+            q = self.encode(x)
+            recon = self.decode(self._draw(q))
+            fake = self.decode(self.prior.sample(len(x), self.streams["noise"]))
             rec = squared_error(x, recon)
         with span("encoder step"):
             encoder = self._encoder_step(q, rec, fake, recon)
@@ -134,7 +135,8 @@ class SIntroVAE(VAE):
         s = self.settings
         generated = torch.cat([fake, recon]).detach()
         q_generated = self._encode_both(generated)
-        rec_fake, rec_recon = self._reconstruction_error(generated, q_generated).chunk(2)
+        with as_constant(self.decoder):
+            rec_fake, rec_recon = self._reconstruction_error(generated, q_generated).chunk(2)
         everything = Posterior(*(torch.cat(pair) for pair in zip(q, q_generated, strict=True)))
         kl, kl_fake, kl_recon = self._kl(everything, frozen_prior=True).chunk(3)
         loss = encoder_loss(
@@ -164,7 +166,9 @@ class SIntroVAE(VAE):
     ) -> dict[str, Tensor]:
         s = self.settings
         generated = torch.cat([fake, recon])
-        kl_fake, kl_recon = self._kl(self._encode_both(generated), frozen_prior=True).chunk(2)
+        with as_constant(self.encoder):
+            q_generated = self._encode_both(generated)
+        kl_fake, kl_recon = self._kl(q_generated, frozen_prior=True).chunk(2)
         loss = generator_loss(
             rec,
             kl_fake,
@@ -192,11 +196,11 @@ class SIntroVAE(VAE):
 
     def _encode_both(self, generated: Tensor) -> Posterior:
         """Posteriors of fakes and reconstructions, [2B, ...], which are batches of their own."""
-        q: Posterior = apply_to_parts(self.encoder, generated, 2)
+        q: Posterior = apply_to_parts(self.encode, generated, 2)
         return q
 
     def _reconstruction_error(self, generated: Tensor, q: Posterior) -> Tensor:
-        return squared_error(generated, apply_to_parts(self.decoder, self._draw(q), 2))
+        return squared_error(generated, apply_to_parts(self.decode, self._draw(q), 2))
 
     def _rec_generated(self, generated: Tensor) -> Tensor | None:
         s = self.settings

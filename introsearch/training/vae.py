@@ -16,6 +16,7 @@ from introsearch.metrics.active_units import latent_numbers
 from introsearch.metrics.generation import view_extractor
 from introsearch.metrics.view import ModelView
 from introsearch.nets.mlp import Posterior
+from introsearch.nets.number_format import tf32_products
 from introsearch.priors.base import Prior, PriorContext
 from introsearch.registry import resolve
 from introsearch.training.epochs import EpochBatches
@@ -26,6 +27,7 @@ from introsearch.training.random_streams import make_stream, stream_seed
 from introsearch.training.settings import TrainerSettings, VAESettings
 from introsearch.training.spans import span
 from introsearch.training.stepwise import StepwiseTrainer
+from introsearch.training.training_pass import training_pass
 
 
 class VAE(StepwiseTrainer):
@@ -71,6 +73,8 @@ class VAE(StepwiseTrainer):
     def _build_networks(self) -> None:
         encoder, decoder = make_networks(self.dataset, self.settings)
         self.encoder, self.decoder = encoder.to(self.device), decoder.to(self.device)
+        self.encode = training_pass(self.encoder, self.settings, device=self.device)
+        self.decode = training_pass(self.decoder, self.settings, device=self.device)
 
     def _initial_prior(self, kind: str) -> Prior:
         s = self.settings
@@ -105,6 +109,14 @@ class VAE(StepwiseTrainer):
 
     # -- training -------------------------------------------------------------------------------
 
+    def advance(self, iterations: int) -> dict[str, float]:
+        with tf32_products(allowed=self._may_round_products):
+            return super().advance(iterations)
+
+    @property
+    def _may_round_products(self) -> bool:
+        return self.settings.precision == "tf32"
+
     def _before_step(self) -> None:
         if self.iteration in self.settings.lr_milestones:
             for optimiser in self.optimisers.values():
@@ -117,8 +129,8 @@ class VAE(StepwiseTrainer):
     def _vae_step(self) -> dict[str, Tensor]:
         x = self._next_batch()
         with span("all players"):
-            q = self.encoder(x)
-            rec = squared_error(x, self.decoder(self._draw(q)))
+            q = self.encode(x)
+            rec = squared_error(x, self.decode(self._draw(q)))
             loss = vae_loss(
                 rec, self._kl(q), beta_rec=self.settings.beta_rec, beta_kl=self.settings.beta_kl
             )

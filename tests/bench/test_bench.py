@@ -13,7 +13,7 @@ from introsearch.bench.run import default_orders, study_orders
 from introsearch.cli import main
 from introsearch.registry import resolve
 from introsearch.study.loader import load_study
-from introsearch.training.settings import resolve_settings
+from introsearch.training.settings import resolve_settings, settings_to_dict
 
 TINY = {"batch_size": 8, "hidden_units": 8, "num_draws": 2, "iterations": 100}
 TINY |= {"warmup_iterations": 20, "handover_iterations": 5}
@@ -62,6 +62,42 @@ def test_a_trial_that_cannot_be_measured_says_why(tiny_order):
     assert "is not finite" in measure_or_reason(replace(tiny_order, settings=hopeless))
 
 
+LATENT = {"dataset": "latent_4gaussians", "iterations": 100, "batch_size": 8}
+
+
+@pytest.mark.parametrize(
+    ("trainer", "settings", "parts"),
+    [
+        (
+            "evalp",
+            {**LATENT, "flow_units": 4, "energy_units": 4},
+            {"data", "critic steps", "sampler step", "averages"},
+        ),
+        ("latent_flow", {**LATENT, "flow_units": 4}, {"data", "sampler step", "averages"}),
+        ("ncp", {**LATENT, "energy_units": 4}, {"data", "critic steps"}),
+        (
+            "collapse_vae",
+            {"iterations": 100, "train_images": 50, "activation": "relu"},
+            {"data", "all players"},
+        ),
+    ],
+)
+def test_other_trainers_are_measured_without_a_plain_form(tiny_order, trainer, settings, parts):
+    resolved = settings_to_dict(resolve_settings(trainer, settings))
+    m = measure(replace(tiny_order, trainer=trainer, settings=resolved))
+    assert set(m.split) == parts | {"optimiser", "rest"}
+    assert m.plain is None
+    assert m.flops > 0
+    assert m.iterations_per_second == 1 / m.iteration
+    assert m.to_dict()["iterations_per_second"] == m.iterations_per_second
+
+
+def test_what_has_no_steps_is_not_timed(tiny_order):
+    settings = settings_to_dict(resolve_settings("latent_gmm", LATENT))
+    reason = measure_or_reason(replace(tiny_order, trainer="latent_gmm", settings=settings))
+    assert "no iterations to time" in reason
+
+
 @pytest.mark.parametrize(
     ("changes", "has_one"),
     [({}, True), ({"r_entropy": 1.0}, False), ({"gamma_r": 1e-3}, False)],
@@ -95,8 +131,8 @@ def test_tables_hold_every_variant_and_every_reason():
         peak_bytes=2**29,
     )
     lines = bench_text({"sg": m, "ip": replace(m, plain=0.5), "bad": "not finite"}).splitlines()
-    assert " ".join(lines[1].split()) == "sg 50.0 - - 5.00 100 50% 0.10 10.0 1.0% 0.50"
-    assert lines[2].split()[2:4] == ["500.0", "10.0x"]
+    assert " ".join(lines[1].split()) == "sg 50.0 20.0 - - 5.00 100 50% 0.10 10.0 1.0% 0.50"
+    assert lines[2].split()[3:5] == ["500.0", "10.0x"]
     assert lines[5].split() == ["sg", "10.0", "40.0"]
     assert lines[-1] == "bad: not finite"
 

@@ -54,6 +54,10 @@ COLUMNS = {
         "sintrovae",
         {**SMALL, **STAGES, **MIXTURE, **LC, "intro_prior": True, "r_entropy": 10.0},
     ),
+    "ip_lc-bf16": (
+        "sintrovae",
+        {**SMALL, **STAGES, **MIXTURE, **LC, "intro_prior": True, "precision": "bf16"},
+    ),
     "images-vae-vamp": ("vae", {**IMAGES, "prior": "vamp", "components": 6}),
     "images-vae-strided": ("vae", {**IMAGES, "networks": "strided"}),
     "proposition1": ("proposition1", {**IMAGES, "warmup_iterations": 20, "beta_neg": 0.9}),
