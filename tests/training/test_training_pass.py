@@ -158,7 +158,7 @@ def test_without_a_compiler_the_reason_is_known(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated")  # torch's own
+@pytest.mark.filterwarnings("ignore")  # of the compiler, which hides them from users itself
 @pytest.mark.parametrize("base", [SMALL, IMAGES])
 def test_compiled_networks_train_the_same(base):
     """Within rounding; and a restored run is the uninterrupted one bit for bit."""
