@@ -171,8 +171,8 @@ def check_field(f: dataclasses.Field[Any], value: Any) -> None:
         if isinstance(item, int | float) and (fault := bounds.fault(item)):
             raise ConfigError(fault, key=f.name)
         if "legal" in f.metadata and item not in f.metadata["legal"]:
-            words = [word for word in f.metadata["legal"] if isinstance(word, str)]
-            hint = nearest_hint(item, words)
+            legal = [w if isinstance(w, str) else str(w).lower() for w in f.metadata["legal"]]
+            hint = nearest_hint(item, legal)
             raise ConfigError(f"unknown {f.name} {item!r}", key=f.name, hint=hint)
         if "kind" in f.metadata:
             _check_registered(f, item)
@@ -190,6 +190,6 @@ def descriptions(cls: type) -> dict[str, str]:
     texts: dict[str, str] = {}
     for part in reversed(cls.__mro__):
         _, _, attributes = (inspect.cleandoc(part.__doc__ or "")).partition("Attributes:\n")
-        for name, text in re.findall(r"^    (\w+): ((?:.+(?:\n {8}.*)?)+)", attributes, re.M):
+        for name, text in re.findall(r"^    (\w+): (.+(?:\n {8}.*)*)", attributes, re.M):
             texts[name] = " ".join(text.split()).replace("``", "")
     return texts

@@ -123,7 +123,7 @@ def test_settings_are_part_of_the_identity_where_they_change_results():
     [
         ({"precision": "bf61"}, "did you mean 'bf16'?"),
         ({"precision": True}, "must be a word, not True"),
-        ({"compile": "atuo"}, "did you mean 'auto'?"),
+        ({"compile": "atuo"}, "did you mean 'auto'? Legal: auto, false, true"),
         ({"compile": 1}, "must be true, false or a word, not 1"),
     ],
 )
