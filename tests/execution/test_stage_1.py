@@ -27,24 +27,26 @@ from tests.conftest import close, open_quickly
 FIRST = """\
 name: first
 trainer: vae
-metric: {name: hist_kl}
+metric: {name: fid_gen}
 groups: [variant]
 seeds: {select: [], report: [1, 2]}
-parameters: {dataset: rings, latent_dim: 3, hidden_units: 8, batch_size: 20, iterations: 4}
+parameters:
+  {dataset: digits, train_images: 100, num_samples: 50, latent_dim: 3, channels: [4, 8],
+   batch_size: 20, iterations: 4}
 variants: {vae: {}}
 evaluate_every: 4
 resources: {cpus: 1, gpus: 0}
 """
 SECOND = """\
 name: second
-trainer: ncp
-metric: {name: hist_kl}
+trainer: latent_flow
+metric: {name: mmd_latent}
 groups: [variant]
 seeds: {select: [], report: [1, 2]}
-parameters: {dataset: rings, latent_dim: 3, batch_size: 20}
+parameters:
+  {dataset: digits, train_images: 100, num_samples: 50, latent_dim: 3, batch_size: 20}
 variants:
-  ncp: {iterations: 3, proposals: 5}
-  flow: {trainer: latent_flow, iterations: 3, stage1_trial: TRIAL}
+  flow: {iterations: 3, stage1_trial: TRIAL}
 evaluate_every: 3
 resources: {cpus: 1, gpus: 0}
 """
@@ -156,7 +158,8 @@ def test_a_checkpoint_that_was_deleted(site: Site, capsys: pytest.CaptureFixture
     ("changes", "word"),
     [
         ({"latent_dim": 5}, "latent_dim: 5, and this one 3"),
-        ({"dataset": "8gaussians"}, "dataset: 8gaussians, and this one rings"),
+        ({"dataset": "mnist"}, "dataset: mnist, and this one digits"),
+        ({"train_images": 90, "num_samples": 50}, "train_images: 90, and this one 100"),
     ],
 )
 def test_a_trial_of_another_kind(
