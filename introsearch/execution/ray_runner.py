@@ -20,6 +20,7 @@ from introsearch.errors import ClusterError
 from introsearch.execution.conductor import Conductor
 from introsearch.execution.crashes import kernel_kills
 from introsearch.execution.progress import Progress
+from introsearch.execution.ray_machines import MachineWatch
 from introsearch.execution.ray_start import abandon_ray, dead_process
 from introsearch.execution.signals import signals_not_lost
 from introsearch.results.record import Evaluation
@@ -89,7 +90,7 @@ def _fit(scheduler: _Scheduler, *, resources: Resources, folder: Path, deadline:
             callbacks=[_StartListener(scheduler)],
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0),
             failure_config=tune.FailureConfig(max_failures=study.budget.max_restarts),
-            stop=_Abort(conductor, deadline),
+            stop=_Abort(scheduler, deadline),
             verbose=0,
         ),
     )
@@ -263,15 +264,17 @@ class _StartListener(_NotPickled, tune.Callback):
 class _Abort(_NotPickled, tune.Stopper):
     """Ends the stage when the conductor gives up or the time is over."""
 
-    def __init__(self, conductor: Conductor, deadline: float) -> None:
-        self.conductor = conductor
+    def __init__(self, scheduler: _Scheduler, deadline: float) -> None:
+        self.conductor = scheduler.conductor
         self.deadline = deadline
+        self.machines = MachineWatch(scheduler.progress.say)
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         return False
 
     def stop_all(self) -> bool:
         _check_ray()
+        self.machines.look()
         if time.monotonic() > self.deadline:
             self.conductor.abort_reason = "the time is over (budget.max_hours)"
         return bool(self.conductor.abort_reason)

@@ -7,11 +7,13 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import ray
 
 from introsearch.errors import ClusterError, ConfigError
 from introsearch.execution.environment import local_cpus
+from introsearch.execution.ray_machines import keep_messages
 from introsearch.execution.signals import signals_not_lost
 from introsearch.study.cluster import LocalCluster, RayCluster
 from introsearch.study.model import Resources
@@ -19,9 +21,19 @@ from introsearch.trainables import gpu_is_usable
 
 
 def start_ray(
-    cluster: LocalCluster | RayCluster, resources: Resources, *, notify: Callable[[str], None]
+    cluster: LocalCluster | RayCluster,
+    resources: Resources,
+    *,
+    notify: Callable[[str], None],
+    messages: Path,
 ) -> Resources:
     """Start a private Ray on this machine, or connect to the cluster's.
+
+    Args:
+        cluster: where trials run.
+        resources: of one trial.
+        notify: is told what the user must know.
+        messages: a file for all else that Ray has to say.
 
     Returns:
         What a trial really gets: without a GPU that torch can use, trials train on the CPU.
@@ -31,6 +43,7 @@ def start_ray(
             cluster's Ray lets nobody in.
         ClusterError: Ray does not start here.
     """
+    keep_messages(messages)
     _init_ray(cluster)
     for name in ("ray", "ray.tune"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -13,10 +13,13 @@ from introsearch.errors import ClusterError, ConfigError, nearest_hint
 from introsearch.execution import slurm_client
 from introsearch.execution.lock import check_free
 from introsearch.execution.slurm_script import render_script
-from introsearch.study.cluster import RESERVED, SlurmCluster
+from introsearch.study.cluster import RESERVED, VALUE, SlurmCluster
 
 POLL_S = 5.0  # for Slurm; the log is looked at every second
-ACTIVE = ("PENDING", "RUNNING", "CONFIGURING", "COMPLETING", "REQUEUED", "SUSPENDED", "RESIZING")
+ENDED = (  # whatever else Slurm says of a job, it will run or runs
+    *("COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "BOOT_FAIL"),
+    *("DEADLINE", "OUT_OF_MEMORY", "REVOKED"),
+)
 EXIT_INTERRUPTED = 130
 
 
@@ -35,8 +38,17 @@ def job_script(cluster: SlurmCluster, command: Sequence[str], *, name: str, fold
         command: the arguments of the `introsearch` that runs it.
         name: of the study.
         folder: of the study.
+
+    Raises:
+        ConfigError: the folder's path cannot stand in a batch script's options.
     """
     where = folder.resolve() / "slurm"
+    if not re.fullmatch(VALUE, str(where)):
+        raise ConfigError(
+            f"Slurm cannot write its log into {str(where)!r}",
+            key="--runs-dir",
+            hint="a path without quotes, \\ $ ` ; # and line breaks",
+        )
     return render_script(cluster, command, name=name, folder=where, python=python_of(cluster))
 
 
@@ -110,7 +122,7 @@ class SlurmJob:
     def is_active(self) -> bool:
         """Whether the job waits or runs."""
         fields = slurm_client.job_fields(self.id) if self.id else None
-        return fields is not None and fields.get("JobState", "RUNNING") in ACTIVE
+        return fields is not None and fields.get("JobState") not in ENDED
 
     def submit(self, cluster: SlurmCluster, script: str) -> None:
         """Submit the script.
@@ -149,7 +161,7 @@ class SlurmJob:
                 next_poll = time.monotonic() + POLL_S
                 fields = slurm_client.job_fields(job)
                 state = _tell_state(job, fields, state)
-                ended = fields is None or fields.get("JobState", "RUNNING") not in ACTIVE
+                ended = fields is None or fields.get("JobState") in ENDED
             shown = self._show(job, shown)
             if ended and self.id != job:
                 job, shown = self.id, 0

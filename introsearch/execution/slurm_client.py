@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from introsearch.errors import ClusterError
@@ -18,7 +19,7 @@ def submit(script: Path, *arguments: str) -> str:
     Raises:
         ClusterError: with sbatch's own words.
     """
-    done = _call("sbatch", "--parsable", str(script), *arguments)
+    done = _call("sbatch", "--parsable", str(script), *arguments, environment=_outside_jobs())
     if done.returncode:
         lines = done.stderr.strip().splitlines()
         words = [line for line in lines if "--help" not in line and "submission failed" not in line]
@@ -43,6 +44,11 @@ def requeue(job: str) -> bool:
     return _call("scontrol", "requeue", job).returncode == 0
 
 
+def cancel(job: str) -> None:
+    """End a job."""
+    _call("scancel", job)
+
+
 def hostnames(node_list: str) -> list[str]:
     """The names in a list like ``node[1-3],other``."""
     return _call("scontrol", "show", "hostnames", node_list).stdout.split()
@@ -65,9 +71,25 @@ def option_names() -> list[str]:
     return sorted(set(re.findall(r"--([a-z][a-z0-9-]+)", _call("sbatch", "--help").stdout)))
 
 
-def _call(*words: str) -> subprocess.CompletedProcess[str]:
+def _outside_jobs() -> dict[str, str]:
+    """This process's environment, without what a job would take for what it has been given.
+
+    Where this process belongs to a job, say an interactive one, the new job would inherit that.
+    """
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name == "SLURM_CONF" or not name.startswith(("SLURM_", "SLURMD_"))
+    }
+
+
+def _call(
+    *words: str, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     command: Sequence[str] = words
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=PATIENCE_S, env=environment
+        )
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(command, 1, "", f"{words[0]} does not answer")

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
-import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
+
+from introsearch.errors import ClusterError
+from introsearch.execution.ports import free_port
+from introsearch.execution.private_folder import private_folder
+from introsearch.execution.slurm_continuation import Continuation, add_options
+from introsearch.execution.slurm_watch import FirstNodeWatch
 
 OBJECT_STORE_BYTES = 200_000_000  # trials pass evaluations, not tensors
 VISIBLE = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "ZE_AFFINITY_MASK")
 END = signal.SIGUSR2  # srun hands it on; SIGTERM it turns into SIGKILL
-STARTED = "Ray runtime started"  # what `ray start` says once its node can be used
+POLL_S, LOOK_S = 0.2, 10.0
+END_PATIENCE_S = 5.0  # Ray says goodbye to its head, and waits for it even if it has died
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,25 +30,64 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="slurm_node")
     parser.add_argument("--temp-folder", type=Path, required=True)
     parser.add_argument("--num-cpus", type=int, required=True)
-    parser.add_argument("ray", nargs="*", help="more arguments of `ray start`")
+    parser.add_argument("--address", required=True, help="of Ray's head")
+    parser.add_argument("--head", action="store_true", help="start it here")
+    add_options(parser)
     options = parser.parse_args(arguments)
-    options.temp_folder.mkdir(mode=0o700)  # nobody else's: a folder that is there is an error
-    command = [
+    watch = None if options.head else FirstNodeWatch(options.address, Continuation.read(options))
+    with private_folder(options.temp_folder) as folder:
+        place = head_words(options.address) if options.head else [f"--address={options.address}"]
+        return _run([*ray_start(folder, num_cpus=options.num_cpus), *place], watch)
+
+
+def _run(command: list[str], watch: FirstNodeWatch | None) -> int:
+    """Until Ray ends here, and not on the first node too, or somebody says so."""
+    told: list[int] = []
+    for number in (END, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: told.append(number))
+    child, next_look = subprocess.Popen(command), time.monotonic() + LOOK_S
+    while not told:
+        if child.poll() is not None and (watch is None or watch.sees_head()):
+            break
+        if watch is not None and time.monotonic() > next_look:
+            next_look = time.monotonic() + LOOK_S
+            if not watch.sees_head() and watch.is_in_charge():
+                watch.go_on()
+                break
+        time.sleep(POLL_S)
+    child.terminate()
+    try:
+        return child.wait(END_PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        return child.wait()
+
+
+def ray_start(folder: Path, *, num_cpus: int) -> list[str]:
+    """The command that starts Ray on a node; its files are in `folder`.
+
+    Ray lets everybody write into its own folder, hence one below. Ports that Ray does not choose
+    freely by itself could be those of another Ray on the same machine.
+    """
+    return [
         *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block"),
         *("--disable-usage-stats", "--log-style=record", "--log-color=false"),
-        f"--temp-dir={options.temp_folder}",
-        f"--num-cpus={options.num_cpus}",
+        *("--min-worker-port=0", "--max-worker-port=0", "--dashboard-agent-listen-port=0"),
+        f"--node-name={os.environ['SLURMD_NODENAME']}",
+        f"--temp-dir={folder / 'r'}",
+        f"--num-cpus={num_cpus}",
         f"--num-gpus={num_gpus()}",
         f"--object-store-memory={OBJECT_STORE_BYTES}",
-        *options.ray,
     ]
-    try:
-        child = subprocess.Popen(command)
-        for number in (END, signal.SIGTERM):
-            signal.signal(number, lambda number, frame: child.terminate())
-        return child.wait()
-    finally:
-        shutil.rmtree(options.temp_folder, ignore_errors=True)
+
+
+def head_words(address: str) -> list[str]:
+    """More of it, for Ray's head."""
+    host, _, port = address.rpartition(":")
+    words = ["--head", f"--node-ip-address={host}", f"--port={port}", "--include-dashboard=false"]
+    if importlib.util.find_spec("grpc"):  # then Ray starts another server, at a fixed port
+        words.append(f"--ray-client-server-port={free_port(int(port) + 1)}")
+    return words
 
 
 def num_gpus() -> int:
@@ -52,4 +99,7 @@ def num_gpus() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except ClusterError as error:
+        sys.exit(f"error: {error}")

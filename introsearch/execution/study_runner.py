@@ -140,7 +140,12 @@ class StudyRunner:
         if conductor.done:
             return
         if self.resources is None:
-            self.resources = start_ray(self.cluster, self.study.resources, notify=self.progress.say)
+            self.resources = start_ray(
+                self.cluster,
+                self.study.resources,
+                notify=self.progress.say,
+                messages=self.folder / "ray.txt",
+            )
             self.recorder.resources = self.resources
         completed = run_trials(
             conductor,

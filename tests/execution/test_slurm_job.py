@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import os
 import signal
 import socket
 from collections.abc import Iterator
@@ -9,19 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from introsearch.execution import slurm_client, slurm_job
-from introsearch.execution.slurm_job import (
-    Allocation,
-    address_towards,
-    cpu_counts,
-    free_port,
-    go_on_later,
-    must_go_on,
-    step_environment,
-)
+from introsearch.execution import ports, slurm_client
+from introsearch.execution.ports import address_towards, free_port
+from introsearch.execution.slurm_allocation import cpu_counts
+from introsearch.execution.slurm_continuation import Continuation, add_options
 from introsearch.execution.slurm_node import num_gpus
+from introsearch.execution.slurm_step import step_environment
+from introsearch.execution.slurm_watch import FirstNodeWatch
 
-JOB = Allocation(job="7", nodes=("a", "b"), cpus=(1, 1), restarts=0)
+
+def job(folder: Path = Path("/runs"), *, earlier: int = 0, max_requeues: int = 3) -> Continuation:
+    return Continuation(
+        job="7", restarts=0, earlier=earlier, max_requeues=max_requeues, folder=folder
+    )
 
 
 def test_cpus_of_every_node() -> None:
@@ -70,9 +72,9 @@ def taken() -> Iterator[int]:
 
 
 def test_ports_do_not_collide(taken: int) -> None:
-    assert taken >= slurm_job.FIRST_PORT
+    assert taken >= ports.FIRST_PORT
     assert free_port(123) not in (taken, free_port(5_000))
-    assert free_port(10**9) < slurm_job.FIRST_PORT + slurm_job.NUM_PORTS
+    assert free_port(10**9) < ports.FIRST_PORT + ports.NUM_PORTS
 
 
 def test_the_address_is_one_that_others_reach() -> None:
@@ -81,18 +83,25 @@ def test_the_address_is_one_that_others_reach() -> None:
 
 
 # What Slurm 22.05 says of a job whose batch script has just got a signal.
-TIME_IS_NEAR = "JobState=RUNNING Restarts=0"
-CANCELLED = "JobState=COMPLETING Restarts=0 PreemptTime=None"
+TIME_IS_NEAR = "JobState=RUNNING Restarts=0 RunTime=01:58:00 TimeLimit=02:00:00"
+TIME_IS_OVER = "JobState=COMPLETING Restarts=0 RunTime=02:00:20 TimeLimit=02:00:00"
+CANCELLED = "JobState=COMPLETING Restarts=0 PreemptTime=None RunTime=00:00:20 TimeLimit=UNLIMITED"
 PREEMPTED = "JobState=COMPLETING Restarts=0 PreemptTime=2026-11-21T05:36:26"
 IN_GRACE_TIME = "JobState=RUNNING Restarts=0 PreemptTime=2026-11-21T05:36:38"
 REQUEUED_BY_SLURM = "JobState=COMPLETING Restarts=1"
 
 
+def fields(text: str | None) -> dict[str, str] | None:
+    return None if text is None else dict(word.split("=") for word in text.split())
+
+
 @pytest.mark.parametrize(
-    ("number", "fields", "goes_on"),
+    ("number", "text", "wanted"),
     [
         (signal.SIGUSR1, TIME_IS_NEAR, True),
         (signal.SIGTERM, CANCELLED, False),
+        (signal.SIGTERM, TIME_IS_NEAR, False),
+        (signal.SIGTERM, TIME_IS_OVER, True),
         (signal.SIGTERM, PREEMPTED, True),
         (signal.SIGTERM, IN_GRACE_TIME, True),
         (signal.SIGTERM, REQUEUED_BY_SLURM, True),
@@ -103,12 +112,11 @@ REQUEUED_BY_SLURM = "JobState=COMPLETING Restarts=1"
 def test_only_what_the_user_did_not_end_goes_on(
     monkeypatch: pytest.MonkeyPatch,
     number: signal.Signals | None,
-    fields: str | None,
-    goes_on: bool,
+    text: str | None,
+    wanted: bool,
 ) -> None:
-    answer = None if fields is None else dict(word.split("=") for word in fields.split())
-    monkeypatch.setattr(slurm_client, "job_fields", lambda job: answer)
-    assert must_go_on(number, JOB) is goes_on
+    monkeypatch.setattr(slurm_client, "job_fields", lambda job: fields(text))
+    assert job().is_wanted(number) is wanted
 
 
 @pytest.fixture
@@ -121,6 +129,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
         return "8"
 
     monkeypatch.setattr(slurm_client, "requeue", lambda job: bool(found.append(("requeue", job))))
+    monkeypatch.setattr(slurm_client, "cancel", lambda job: found.append(("cancel", job)))
     monkeypatch.setattr(slurm_client, "submit", submit)
     monkeypatch.setattr(slurm_client, "job_fields", lambda job: {"Restarts": "0"})
     return found
@@ -129,7 +138,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
 def test_a_job_that_may_not_be_requeued_is_submitted_again(
     tmp_path: Path, calls: list[tuple[str, ...]]
 ) -> None:
-    go_on_later(JOB, folder=tmp_path, earlier=2, max_requeues=3)
+    assert not job(tmp_path, earlier=2).go_on()
     assert calls == [("requeue", "7"), ("submit", "batch.sh", "3")]
     assert (tmp_path / "job").read_text() == "8"
 
@@ -137,7 +146,7 @@ def test_a_job_that_may_not_be_requeued_is_submitted_again(
 def test_there_is_an_end_to_going_on(
     tmp_path: Path, calls: list[tuple[str, ...]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    go_on_later(JOB, folder=tmp_path, earlier=3, max_requeues=3)
+    assert not job(tmp_path, earlier=3).go_on()
     assert calls == []
     assert "max_requeues: 3" in capsys.readouterr().out
 
@@ -146,5 +155,58 @@ def test_what_slurm_has_requeued_is_not_submitted_too(
     tmp_path: Path, calls: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slurm_client, "job_fields", lambda job: {"Restarts": "1"})
-    go_on_later(JOB, folder=tmp_path, earlier=0, max_requeues=3)
+    assert job(tmp_path).go_on()
     assert calls == []
+
+
+def test_another_node_reads_what_it_takes(tmp_path: Path) -> None:
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    before = job(tmp_path / "my runs", earlier=2)
+    assert Continuation.read(parser.parse_args(before.words())) == before
+
+
+@pytest.mark.parametrize(
+    ("text", "node", "in_charge"),
+    [
+        ("JobState=RUNNING Restarts=0 BatchHost=a NodeList=b,c", "b", True),
+        ("JobState=RUNNING Restarts=0 BatchHost=a NodeList=b,c", "c", False),
+        ("JobState=RUNNING Restarts=0 BatchHost=a NodeList=a,b,c", "b", False),
+        ("JobState=RUNNING Restarts=1 BatchHost=a NodeList=b,c", "b", False),
+        ("JobState=PENDING Restarts=0 NodeList=(null)", "b", False),
+        (None, "b", False),
+    ],
+)
+def test_one_node_takes_care_of_a_job_without_its_first(
+    monkeypatch: pytest.MonkeyPatch, text: str | None, node: str, in_charge: bool
+) -> None:
+    monkeypatch.setenv("SLURMD_NODENAME", node)
+    monkeypatch.setattr(slurm_client, "job_fields", lambda job: fields(text))
+    monkeypatch.setattr(slurm_client, "hostnames", lambda text: text.split(","))
+    assert FirstNodeWatch("127.0.0.1:9", job()).is_in_charge() is in_charge
+
+
+def test_the_others_do_not_wait_for_a_job_that_does_not_go_on(
+    tmp_path: Path, calls: list[tuple[str, ...]]
+) -> None:
+    FirstNodeWatch("127.0.0.1:9", job(tmp_path)).go_on()
+    assert calls == [("requeue", "7"), ("submit", "batch.sh", "1"), ("cancel", "7")]
+    assert "submitted again as job 8" in (tmp_path / "7.log").read_text()
+
+
+def test_only_ports_that_answer_are_seen(taken: int) -> None:
+    assert not FirstNodeWatch(f"127.0.0.1:{taken}", job()).sees_head()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        assert FirstNodeWatch(f"127.0.0.1:{server.getsockname()[1]}", job()).sees_head()
+
+
+def test_a_new_job_inherits_nothing_of_the_one_that_submits_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a program in the place of sbatch that prints its environment."""
+    (tmp_path / "sbatch").write_text('#!/bin/bash\necho "$SLURM_CONF,$SLURM_MEM_PER_CPU,$MY"\n')
+    (tmp_path / "sbatch").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    for name, value in {"SLURM_CONF": "c", "SLURM_MEM_PER_CPU": "1", "MY": "m"}.items():
+        monkeypatch.setenv(name, value)
+    assert slurm_client.submit(tmp_path / "batch.sh") == "c,,m"

@@ -148,6 +148,16 @@ def test_a_wrong_cluster_file_is_refused(
     assert not (folder / "runs").exists()
 
 
+@pytest.mark.parametrize("name", ['a"b', "a'b", "a#b", "a\\b", "a$b", "a`b", "a;b", "a\nrm b"])
+def test_a_path_cannot_add_to_the_options(
+    folder: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """Slurm reads them from lines that no shell has read before."""
+    words = ["study.yaml", "--cluster", "c.yaml", f"--runs-dir={name}"]
+    assert main(["plan", *words]) == EXIT_BAD_INPUT
+    assert "--runs-dir" in capsys.readouterr().err
+
+
 def test_only_a_job_can_be_detached(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "study.yaml", "--detach"]) == EXIT_BAD_INPUT
     assert "--detach" in capsys.readouterr().err

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -31,8 +33,49 @@ class FakeSlurm:
             done = subprocess.run(command, env=environment, stdout=file, stderr=file)
         return done.returncode == 0
 
-    def pid(self, daemon: str) -> int:
-        return int((self.folder / "run" / f"{daemon}.pid").read_text())
+    def kill_node(self, node: str) -> None:
+        """As if its power were cut. Slurm finds out after half a minute."""
+        processes = processes_with(f"SLURMD_NODENAME={node}")
+        kill([int((self.folder / "run" / f"{node}.pid").read_text()), *parents_of(processes)])
+        kill(processes)
+
+    def give_up_node(self, node: str) -> None:
+        """What Slurm does after that half minute."""
+        update = ["scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=killed"]
+        subprocess.run(update, check=True)
+
+    def start_node(self, node: str) -> None:
+        assert self.control("node", node)
+
+
+def processes_with(*variables: str, command: str = "") -> list[int]:
+    """Processes of this Slurm with all of these in their environment."""
+    wanted = {f"SLURM_CONF={os.environ['SLURM_CONF']}".encode(), *(v.encode() for v in variables)}
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            if wanted <= set((folder / "environ").read_bytes().split(b"\0")) and command in line:
+                found.append(int(folder.name))
+    return found
+
+
+def parents_of(processes: list[int]) -> set[int]:
+    """The daemons of Slurm that have started them for a job."""
+    found = set()
+    for pid in processes:
+        with suppress(OSError):
+            parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
+            if Path(f"/proc/{parent}/comm").read_text().startswith("slurmstepd"):
+                found.add(int(parent))
+    return found
+
+
+def kill(pids: list[int], number: signal.Signals = signal.SIGKILL) -> None:
+    assert pids
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def free_ports(count: int) -> int:

@@ -1,7 +1,8 @@
 #!/bin/bash
 # usage: fake_slurm.sh up|down|node FOLDER [NODE]
-# A real Slurm on this machine, without systemd: a controller and two nodes, as root. `node` starts a
-# node that was killed again. SLURM_PORT is the controller's port, the nodes' are those after it.
+# A real Slurm on this machine, without systemd: a controller and two nodes, each with two GPUs that are
+# none, as root. `node` starts a node that was killed again. SLURM_PORT is the controller's port, the
+# nodes' are those after it.
 set -u
 command=$1 B=$2
 export SLURM_CONF=$B/etc/slurm.conf
@@ -21,7 +22,7 @@ stop() {
 
 wait_until_idle() {
   for _ in $(seq 600); do
-    [ "$(sinfo -h -N -o %T 2>/dev/null | grep -c '^idle$')" = 2 ] && return 0
+    [ "$(sinfo -h -o %T 2>/dev/null | sort -u)" = idle ] && return 0
     sleep 0.1
   done
   echo "the nodes do not come up" >&2
@@ -51,21 +52,26 @@ SlurmdLogFile=$B/log/%n.log
 ProctrackType=$tracking
 TaskPlugin=task/none
 SelectType=select/cons_tres
-SelectTypeParameters=CR_Core
+SelectTypeParameters=CR_Core_Memory
 SchedulerType=sched/backfill
 SchedulerParameters=sched_min_interval=0,bf_interval=1,batch_sched_delay=0
 ReturnToService=2
 JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
 MpiDefault=none
+GresTypes=gpu
+PreemptType=preempt/partition_prio
+PreemptMode=CANCEL
 SlurmdParameters=config_overrides
-KillWait=20
+KillWait=30
 SlurmctldTimeout=30
 SlurmdTimeout=30
-NodeName=node1 NodeHostname=$H NodeAddr=127.0.0.1 Port=$((SLURM_PORT + 1)) CPUs=4 RealMemory=8000
-NodeName=node2 NodeHostname=$H NodeAddr=127.0.0.1 Port=$((SLURM_PORT + 2)) CPUs=4 RealMemory=8000
-PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+NodeName=node1 NodeHostname=$H NodeAddr=127.0.0.1 Port=$((SLURM_PORT + 1)) CPUs=4 RealMemory=8000 Gres=gpu:2
+NodeName=node2 NodeHostname=$H NodeAddr=127.0.0.1 Port=$((SLURM_PORT + 2)) CPUs=4 RealMemory=8000 Gres=gpu:2
+PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=1
+PartitionName=urgent Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=2 PreemptMode=OFF
 C
+  printf '%s\n' "NodeName=node[1-2] Name=gpu File=/dev/"{null,zero} > "$B/etc/gres.conf"
   # Lets slurmd start even where /sys/fs/cgroup is not mounted.
   printf 'CgroupPlugin=cgroup/v1\nCgroupAutomount=no\n' > "$B/etc/cgroup.conf"
 }

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from introsearch.execution.private_folder import PREFIX
 from introsearch.results import record
-from tests.slurm.conftest import FakeSlurm
+from tests.slurm.conftest import FakeSlurm, kill, processes_with
 from tests.test_end_to_end import STUDY, Study
 
 LONGER = (  # trials, and fewer of them
@@ -56,6 +55,20 @@ class ClusterStudy(Study):
         seen = len(self.figures()) + more
         self.wait_for(lambda: len(self.figures()) >= seen)
 
+    def check_record(self) -> None:
+        """Between two jobs nothing runs, and nothing is over for what happened to the first."""
+        statuses = {entry["words"][record.STATUS] for entry in self.record().values()}
+        assert statuses.isdisjoint({record.RUNNING, record.FAILED})
+
+    def finish(self, local: Study) -> None:
+        """Wait for the end, and compare all with a run on this machine."""
+        assert self.wait() == 0, self.log.read_text()
+        text = self.log.read_text()
+        assert "Traceback" not in text
+        assert len(text.splitlines()) < 60, text
+        assert self.table == local.table
+        assert self.comparable() == local.comparable()
+
 
 @pytest.fixture
 def study(slurm: FakeSlurm, tmp_path: Path, empty_database: Path) -> Iterator[ClusterStudy]:
@@ -85,7 +98,9 @@ def squeue(form: str) -> str:
 
 
 def set_time_limit(job: str, *, minutes: int) -> None:
-    subprocess.run(["scontrol", "update", f"JobId={job}", f"TimeLimit={minutes}"], check=True)
+    command = ["scontrol", "update", f"JobId={job}", f"TimeLimit={minutes}"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, f"{done.stderr} {squeue('%T %r %L %l')}"
 
 
 def wait_until(condition: object) -> None:
@@ -96,75 +111,68 @@ def wait_until(condition: object) -> None:
         time.sleep(0.2)
 
 
-def processes_of(job: str, *, node: str | None = None, command: str = "") -> list[int]:
-    """Processes of a job, of its tasks on one node if one is given."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            environment = (folder / "environ").read_bytes().split(b"\0")
-            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            of_node = node is None or f"SLURMD_NODENAME={node}".encode() in environment
-            if f"SLURM_JOB_ID={job}".encode() in environment and of_node and command in line:
-                found.append(int(folder.name))
+def freeze(job: str) -> list[int]:
+    """Trials, lest they end before what is to happen to them does."""
+    found: list[int] = []
+    while not found:  # there may be none just now
+        found = processes_with(f"SLURM_JOB_ID={job}", command="Trainable")
+        time.sleep(0.1)
+    kill(found, signal.SIGSTOP)
     return found
 
 
-def head_folders() -> set[Path]:
-    """Ray's temporary folders of first nodes."""
-    return set(Path("/tmp").glob("is*-*-0"))
-
-
-def kill(pids: list[int], number: signal.Signals = signal.SIGKILL) -> None:
-    assert pids
-    for pid in pids:
-        with suppress(ProcessLookupError):
-            os.kill(pid, number)
+def temp_folders() -> set[Path]:
+    return set(Path("/tmp").glob(f"{PREFIX}*"))
 
 
 def test_a_node_dies_and_time_runs_out(slurm: FakeSlurm, study: ClusterStudy, local: Study) -> None:
     """Both in one job, which requeues itself and finishes with the table of a local run."""
-    before = head_folders()
     job = study.submit()
-    study.progress(2)
-    kill([slurm.pid("node2"), *processes_of(job, node="node2")])
-    study.wait_for(lambda: "Ray on node2 has ended" in study.log.read_text())
-    study.progress(2)
-    assert slurm.control("node", "node2")
-    trials = processes_of(job, command="Trainable")
-    kill(trials, signal.SIGSTOP)  # lest they end before Slurm sees to the time
+    study.progress(1)
+    trials = freeze(job)
+    slurm.kill_node("node2")
+    study.wait_for(lambda: "node2 has left Ray" in study.log.read_text())
+    kill(trials, signal.SIGCONT)
+    study.progress(1)
+    slurm.start_node("node2")
+    trials = freeze(job)
     set_time_limit(job, minutes=60)  # of which less than signal_before_end_s is left
     study.wait_for(lambda: "Time is nearly over" in study.log.read_text())
     kill(trials, signal.SIGCONT)
     study.wait_for(lambda: f"Job {job} is requeued (1 of" in study.log.read_text())
-    statuses = {entry["words"][record.STATUS] for entry in study.record().values()}
-    assert statuses.isdisjoint({record.RUNNING, record.FAILED})
+    study.check_record()
     study.wait_for(lambda: squeue("%T") == "PENDING")
     set_time_limit(job, minutes=120)
-    assert study.wait() == 0, study.log.read_text()
-    assert "Traceback" not in study.log.read_text()
-    assert study.table == local.table
-    assert study.comparable() == local.comparable()
-    assert head_folders() == before
+    study.finish(local)
 
 
-def test_the_head_dies_and_the_job_is_cancelled(
+def test_the_first_node_dies_in_every_way(
     slurm: FakeSlurm, study: ClusterStudy, local: Study
 ) -> None:
-    """The job recovers from the first; after the second the same command continues."""
+    """Ray's head: the job recovers. The job: the same command continues. The whole node: Slurm
+    would leave the other one waiting, and that one requeues the job.
+    """
+    before = temp_folders()
     job = study.submit()
     study.progress(1)
-    kill(processes_of(job, command="gcs_server"))
+    freeze(job)
+    kill(processes_with(f"SLURM_JOB_ID={job}", command="gcs_server"))
     study.wait_for(lambda: study.log.read_text().count("select: ") == 2)
     study.progress(1)
+    freeze(job)
     subprocess.run(["scancel", job], check=True)
     assert study.wait() == 130, study.log.read_text()
     assert "The same command continues" in study.log.read_text()
     assert "Traceback" not in study.log.read_text()
-    statuses = {entry["words"][record.STATUS] for entry in study.record().values()}
-    assert record.INTERRUPTED in statuses
-    assert statuses.isdisjoint({record.RUNNING, record.FAILED})
-    wait_until(lambda: not processes_of(job))
+    study.check_record()
+    wait_until(lambda: not processes_with(f"SLURM_JOB_ID={job}"))
 
-    study.run("--cluster", "slurm.yaml")
-    assert study.table == local.table
-    assert study.comparable() == local.comparable()
+    job = study.submit()
+    study.progress(1)
+    slurm.kill_node("node1")
+    slurm.give_up_node("node1")
+    study.wait_for(lambda: f"Job {job} is requeued (1 of" in study.log.read_text())
+    assert "The first node of job" in study.log.read_text()
+    slurm.start_node("node1")
+    study.finish(local)
+    wait_until(lambda: temp_folders() <= before)

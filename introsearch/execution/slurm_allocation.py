@@ -1,0 +1,48 @@
+"""What Slurm gave to the job that this process belongs to."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+
+from introsearch.execution import slurm_client
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Allocation:
+    """A job and its nodes.
+
+    Attributes:
+        job: its id.
+        nodes: names of its nodes, that of the batch script first.
+        cpus: number of CPUs on each.
+        restarts: how often it has started before.
+    """
+
+    job: str
+    nodes: tuple[str, ...]
+    cpus: tuple[int, ...]
+    restarts: int
+
+
+def read_allocation() -> Allocation:
+    """From the variables that Slurm sets in a batch script."""
+    environment = os.environ
+    names = slurm_client.hostnames(environment["SLURM_JOB_NODELIST"])
+    cpus = dict(zip(names, cpu_counts(environment["SLURM_JOB_CPUS_PER_NODE"]), strict=True))
+    nodes = sorted(names, key=lambda name: name != environment["SLURMD_NODENAME"])
+    return Allocation(
+        job=environment["SLURM_JOB_ID"],
+        nodes=tuple(nodes),
+        cpus=tuple(cpus[name] for name in nodes),
+        restarts=int(environment.get("SLURM_RESTART_COUNT", "0")),
+    )
+
+
+def cpu_counts(text: str) -> list[int]:
+    """Numbers of CPUs as Slurm writes them, e.g. ``8(x2),4``."""
+    counts: list[int] = []
+    for number, times in re.findall(r"(\d+)(?:\(x(\d+)\))?", text):
+        counts += [int(number)] * int(times or 1)
+    return counts

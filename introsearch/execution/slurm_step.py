@@ -1,0 +1,66 @@
+"""Job steps: what `srun` starts on the nodes of a job."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from introsearch.errors import ClusterError
+from introsearch.execution.slurm_allocation import Allocation
+
+# Options of the job that srun would take for those of every step. Memory: --mem says all of it, and
+# two that contradict each other, one of them from an outer job, end srun.
+NOT_FOR_STEPS = (
+    *("CPUS_PER_TASK", "GPUS_PER_TASK", "NTASKS", "NPROCS", "NTASKS_PER_NODE", "NTASKS_PER_CORE"),
+    *("NTASKS_PER_SOCKET", "NTASKS_PER_GPU", "TRES_PER_TASK", "DISTRIBUTION", "EXACT", "WAIT"),
+    *("GPUS", "MEM_PER_CPU", "MEM_PER_GPU", "MEM_PER_NODE"),
+)
+CHECK = """\
+test -d "$1" || { echo "error: $SLURMD_NODENAME does not see the folder $1"; exit 1; }
+test -x "$2" || { echo "error: $SLURMD_NODENAME has no $2"; exit 1; }
+"$2" -c "import introsearch, ray" || { echo "error: $2 on $SLURMD_NODENAME has no introsearch"; \
+exit 1; }
+"""
+
+
+def check_nodes(allocation: Allocation, folder: Path) -> None:
+    """Each node must see the environment and the folder.
+
+    Raises:
+        ClusterError: with what each says that does not.
+    """
+    count = str(len(allocation.nodes))
+    done = subprocess.run(
+        [
+            *("srun", "--overlap", "--nodes", count, "--ntasks", count, "--mem=0", "--mpi=none"),
+            *("bash", "-c", CHECK, "bash", str(folder), sys.executable),
+        ],
+        env=step_environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        lines = [line for line in done.stdout.splitlines() if line.startswith("error: ")]
+        words = [line.removeprefix("error: ") for line in lines] or done.stderr.splitlines()[-3:]
+        raise ClusterError(
+            "; ".join(words) or "srun fails",
+            hint="name a folder that all nodes see under shared_folder:, and the environment of "
+            "the nodes under environment: or setup:, in the cluster file",
+        )
+
+
+def step_command(node: str) -> list[str]:
+    """One task on one node that may use all that the job has there."""
+    return [
+        *("srun", "--overlap", "--nodes=1", "--ntasks=1", f"--nodelist={node}", "--mem=0"),
+        *("--export=ALL", "--mpi=none", "--cpu-bind=none", "--kill-on-bad-exit=0"),
+    ]
+
+
+def step_environment() -> dict[str, str]:
+    """This process's, without what would give a step less than the job has."""
+    dropped = {f"{prefix}_{name}" for name in NOT_FOR_STEPS for prefix in ("SLURM", "SRUN")}
+    return {name: value for name, value in os.environ.items() if name not in dropped}
