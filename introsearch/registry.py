@@ -83,14 +83,14 @@ PRIORS: dict[str, str] = {
 
 TRAINERS: dict[str, TrainerEntry] = {
     "vae": TrainerEntry(
-        "introsearch.training.settings:VAESettings", "introsearch.training.vae:VAE"
+        "introsearch.training.vae_settings:VAESettings", "introsearch.training.vae:VAE"
     ),
     "sintrovae": TrainerEntry(
-        "introsearch.training.settings:SIntroVAESettings",
+        "introsearch.training.sintrovae_settings:SIntroVAESettings",
         "introsearch.training.sintrovae:SIntroVAE",
     ),
     "proposition1": TrainerEntry(
-        "introsearch.training.settings:Proposition1Settings",
+        "introsearch.training.proposition1_settings:Proposition1Settings",
         "introsearch.training.proposition1:Proposition1",
     ),
     "evalp": TrainerEntry(

@@ -39,7 +39,8 @@ from introsearch.data.toy import ToyData
 from introsearch.priors.base import MixturePrior, Prior
 from introsearch.training.base import Trainer
 from introsearch.training.fields import bounded, choice
-from introsearch.training.settings import TrainerSettings, VAESettings
+from introsearch.training.settings import TrainerSettings
+from introsearch.training.vae_settings import VAESettings
 from introsearch.training.vae import VAE
 
 

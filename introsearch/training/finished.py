@@ -10,8 +10,9 @@ import torch
 from introsearch.errors import ConfigError
 from introsearch.registry import resolve
 from introsearch.training.latent_settings import LatentPriorSettings
-from introsearch.training.settings import VAESettings, resolve_settings
+from introsearch.training.settings import resolve_settings
 from introsearch.training.vae import VAE
+from introsearch.training.vae_settings import VAESettings
 from introsearch.trial_files import kept_checkpoints, runs_folder
 
 KEY = "stage1_trial"

@@ -9,7 +9,7 @@ from introsearch.errors import ConfigError
 from introsearch.registry import data_kind
 
 if TYPE_CHECKING:
-    from introsearch.training.settings import VAESettings
+    from introsearch.training.vae_settings import VAESettings
 
 _FOLDER = ("image_folder", "image_size", "image_channels")
 _EPOCHS = ("epochs", "warmup_epochs", "handover_epochs")

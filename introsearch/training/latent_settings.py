@@ -11,7 +11,7 @@ from typing import Self
 from introsearch.errors import ConfigError
 from introsearch.registry import data_kind
 from introsearch.training.fields import bounded, choice
-from introsearch.training.settings import VAESettings
+from introsearch.training.vae_settings import VAESettings
 
 _STAGE_2 = ("dataset", "iterations", "batch_size", "fit_learning_rate")
 _OF_IMAGES = (

@@ -11,7 +11,7 @@ from introsearch.errors import ConfigError
 from introsearch.nets.conv import ConvDecoder, ConvEncoder, feature_shape
 from introsearch.nets.mlp import MLPDecoder, MLPEncoder
 from introsearch.nets.strided import StridedDecoder, StridedEncoder
-from introsearch.training.settings import VAESettings
+from introsearch.training.vae_settings import VAESettings
 
 
 def make_networks(data: Data, settings: VAESettings) -> tuple[nn.Module, nn.Module]:

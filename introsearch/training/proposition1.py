@@ -14,7 +14,8 @@ from introsearch.losses.sintrovae import Terms, encoder_loss
 from introsearch.losses.vae import squared_error
 from introsearch.metrics.fixed_sets import FixedSetsView
 from introsearch.metrics.view import ModelView
-from introsearch.training.settings import Proposition1Settings, TrainerSettings
+from introsearch.training.proposition1_settings import Proposition1Settings
+from introsearch.training.settings import TrainerSettings
 from introsearch.training.stepwise import descend
 from introsearch.training.training_pass import as_constant
 from introsearch.training.vae import VAE

@@ -20,7 +20,8 @@ from introsearch.nets.mlp import Posterior
 from introsearch.priors.base import MixturePrior, Prior
 from introsearch.priors.mixture import MixtureOfGaussians
 from introsearch.priors.vamp import VampPrior
-from introsearch.training.settings import SIntroVAESettings, TrainerSettings
+from introsearch.training.settings import TrainerSettings
+from introsearch.training.sintrovae_settings import SIntroVAESettings
 from introsearch.training.spans import span
 from introsearch.training.stepwise import descend
 from introsearch.training.training_pass import as_constant

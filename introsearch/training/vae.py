@@ -24,10 +24,11 @@ from introsearch.training.figure_data import Figure
 from introsearch.training.model_figures import image_figure, points_figure
 from introsearch.training.networks import make_networks
 from introsearch.training.random_streams import make_stream, stream_seed
-from introsearch.training.settings import TrainerSettings, VAESettings
+from introsearch.training.settings import TrainerSettings
 from introsearch.training.spans import span
 from introsearch.training.stepwise import StepwiseTrainer
 from introsearch.training.training_pass import training_pass
+from introsearch.training.vae_settings import VAESettings
 
 
 class VAE(StepwiseTrainer):
