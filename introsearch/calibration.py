@@ -65,7 +65,10 @@ def measure_trial(study: Study, configuration: Configuration, resources: Resourc
         TrialDiverged: it does so at once.
     """
     trial = _short_trial(study, configuration, resources)
-    applicable = metrics_for(configuration.settings.get("dataset"), trainer=configuration.trainer)
+    settings = configuration.settings
+    applicable = metrics_for(
+        settings.get("dataset"), trainer=configuration.trainer, settings=settings
+    )
     costly = [name for name in applicable if METRICS[name].costly]
     sizes: list[int] = []
     run = TrialRun(trial, keep_figure=lambda name, iteration, png: sizes.append(len(png)))

@@ -12,7 +12,7 @@ import inspect
 import re
 import sys
 import traceback
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,7 +45,8 @@ class MetricEntry(NamedTuple):
     `data` are the kinds of data sets that it is for, separated by spaces; empty is any. `timing` is
     a wall time, never twice the same: it is recorded, but nothing is chosen or compared by it, and
     tables, which come out the same on every run, leave it out. `modes`: it is also for trainers
-    that are judged as something else than their data.
+    that are judged as something else than their data. `needs` is a setting, and the value that it
+    must have for the metric to mean something.
     """
 
     function: str
@@ -54,6 +55,7 @@ class MetricEntry(NamedTuple):
     data: str = ""
     timing: bool = False
     modes: bool = False
+    needs: tuple[str, str] | None = None
 
 
 DATASETS: dict[str, DatasetEntry] = {
@@ -179,6 +181,11 @@ METRICS: dict[str, MetricEntry] = {
             ("active_units_z2", "", "modes_of_two"),
         )
     },
+    "omega_gap": MetricEntry(
+        "introsearch.metrics.modes:omega_gap",
+        data="modes modes_of_two",
+        needs=("activation", "linear"),
+    ),
     "nll_test": MetricEntry(
         "introsearch.metrics.modes:nll_test", costly=True, data="modes modes_of_two"
     ),
@@ -302,21 +309,29 @@ def data_kind(dataset: str) -> str:
     return kind
 
 
-def metrics_for(dataset: str | None, *, trainer: str = "") -> list[str]:
+def metrics_for(
+    dataset: str | None, *, trainer: str = "", settings: Mapping[str, Any] | None = None
+) -> list[str]:
     """The registered metrics that a trainer can be judged by on a data set.
 
     Args:
         dataset: as a study file names it; None if the trainer has no such setting, and then it is
             taken to train on points.
         trainer: as a study file names it; only `TrainerEntry.judged_as` matters.
+        settings: all of the trainer's; without them, what any could be judged by.
 
     Raises:
         ConfigError: as for `check_name`.
     """
     if trainer in TRAINERS and (judged_as := TRAINERS[trainer].judged_as):
-        return [name for name, m in METRICS.items() if m.modes or judged_as in m.data.split()]
-    kind = "points" if dataset is None else data_kind(dataset)
-    return [name for name, m in METRICS.items() if not m.data or kind in m.data.split()]
+        names = [name for name, m in METRICS.items() if m.modes or judged_as in m.data.split()]
+    else:
+        kind = "points" if dataset is None else data_kind(dataset)
+        names = [name for name, m in METRICS.items() if not m.data or kind in m.data.split()]
+    if settings is None:
+        return names
+    needs = {name: METRICS[name].needs for name in names}
+    return [n for n in names if (need := needs[n]) is None or settings.get(need[0]) == need[1]]
 
 
 def add_module_folders(folders: Iterable[str | Path]) -> None:

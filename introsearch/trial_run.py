@@ -18,7 +18,7 @@ from introsearch.results.model_drawing import draw_figure
 from introsearch.results.record import DIVERGED, FINISHED, RUNNING, Evaluation
 from introsearch.study.order import TrialOrder
 from introsearch.training.figure_data import ImageFigure
-from introsearch.training.settings import resolve_settings
+from introsearch.training.settings import resolve_settings, settings_to_dict
 from introsearch.trial_files import set_runs_folder
 
 KeepFigure = Callable[[str, int, bytes], None]
@@ -93,7 +93,10 @@ class TrialRun:
             TrialDiverged: one of them is not finite.
         """
         costly = self.order.costly_metrics and self.trainer.iteration >= self.end
-        applicable = metrics_for(self.order.settings.get("dataset"), trainer=self.order.trainer)
+        settings = settings_to_dict(self.settings)
+        applicable = metrics_for(
+            settings.get("dataset"), trainer=self.order.trainer, settings=settings
+        )
         names = [name for name in applicable if costly or not METRICS[name].costly]
         metrics: dict[str, float] = self.trainer.evaluate([*names, *self.order.added_metrics])
         for name, value in metrics.items():

@@ -55,7 +55,9 @@ def measure(order: TrialOrder) -> Measurement:
     trainer.advance(WARM_UP + 2)
     with FlopCounterMode(display=False) as counter:
         trainer.advance(1)
-    names = metrics_for(order.settings.get("dataset"), trainer=order.trainer)
+    names = metrics_for(
+        order.settings.get("dataset"), trainer=order.trainer, settings=settings_to_dict(settings)
+    )
     often = [*(n for n in names if not METRICS[n].costly), *order.added_metrics]
     evaluation = min(_seconds(lambda: trainer.evaluate(often)) for _ in range(2))
     final = _seconds(lambda: trainer.evaluate([n for n in names if METRICS[n].costly]))

@@ -58,6 +58,7 @@ class HierarchicalNumbers:
         kl_z1: KL1 of each mode, nats.
         kl_z2: KL2 of each mode, nats.
         lam: singular values of the whitened encoder V1.
+        omega_z1: singular values of U1, the decoder of z1.
         omega: singular values of U2.
         sigma1: standard deviations of q(z1|x).
         sigma2: standard deviations of q(z2|z1).
@@ -67,6 +68,7 @@ class HierarchicalNumbers:
     kl_z1: Floats
     kl_z2: Floats
     lam: Floats
+    omega_z1: Floats
     omega: Floats
     sigma1: Floats
     sigma2: Floats
@@ -219,6 +221,7 @@ def _numbers(
         kl_z1=kl_z1,
         kl_z2=kl_z2,
         lam=np.sqrt(lam2),
+        omega_z1=np.sqrt(lam2) * theta / t,
         omega=np.sqrt(omega2),
         sigma1=sigma1,
         sigma2=sigma2,

@@ -67,7 +67,9 @@ class Cell:
             names: tuple[str, ...] = ("threshold", "active", "kl", "lam", "omega", "sigma")
             columns: dict[str, Any] = {name: getattr(o, name).tolist() for name in names}
         else:
-            names = ("active_z2", "kl_z1", "kl_z2", "lam", "omega", "sigma1", "sigma2")
+            names = (
+                "active_z2", "kl_z1", "kl_z2", "lam", "omega_z1", "omega", "sigma1", "sigma2",
+            )  # fmt: skip
             missing = [None] * len(o.theta)
             columns = {"active_z1": missing if o.active is None else o.active.tolist()} | {
                 name: missing if o.numbers is None else getattr(o.numbers, name).tolist()

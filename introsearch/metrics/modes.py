@@ -30,6 +30,7 @@ class PredictedModes:
         loss: its objective, nats per data point.
         theta: [L] singular values of the data, or of what the condition leaves of it.
         lam: [L] root mean square of the mean of z (of z1) by mode, the strongest first.
+        omega: [L] singular values of the decoder of z (of z1).
         active: [L] which modes are, of z or of z1 and z2.
         kl: [L] of each mode, likewise.
     """
@@ -37,6 +38,7 @@ class PredictedModes:
     loss: float
     theta: Floats
     lam: Floats
+    omega: Floats
     active: tuple[NDArray[np.bool_], ...]
     kl: tuple[Floats, ...]
 
@@ -48,12 +50,15 @@ class TrainedModes:
     Attributes:
         loss: the objective over all data, nats per data point.
         lam: [L] root mean square of the means by mode, the strongest first; of z or of z1 and z2.
+        omega: [L] singular values of the decoder of z (of z1), the largest first; None unless it is
+            linear.
         prior_stds: of the prior of each.
         kl: [L] by mode, largest first.
     """
 
     loss: float
     lam: tuple[Floats, ...]
+    omega: Floats | None
     prior_stds: tuple[float, ...]
     kl: tuple[Floats, ...]
 
@@ -84,7 +89,12 @@ class ModesView:
 
 
 def trained_modes(
-    moments: Moments, *, prior_stds: tuple[float, ...], is_rotated: tuple[bool, ...], loss: float
+    moments: Moments,
+    *,
+    prior_stds: tuple[float, ...],
+    is_rotated: tuple[bool, ...],
+    loss: float,
+    decoder: Tensor | None,
 ) -> TrainedModes:
     """Read the modes off averages over all data.
 
@@ -93,6 +103,7 @@ def trained_modes(
         prior_stds: of the prior of each latent.
         is_rotated: whether its variances are fixed, and its modes no dimensions.
         loss: its objective.
+        decoder: [D, L] of z (of z1) if it is linear.
     """
     lams, kls = [], []
     for level, std, rotated in zip(moments.levels, prior_stds, is_rotated, strict=True):
@@ -102,7 +113,13 @@ def trained_modes(
         )
         kls.append(_descending(mean_kl(distance, level.logvar, std)))
         lams.append(_descending(squares.clamp_min(0.0).sqrt()))
-    return TrainedModes(loss=loss, lam=tuple(lams), prior_stds=prior_stds, kl=tuple(kls))
+    return TrainedModes(
+        loss=loss,
+        lam=tuple(lams),
+        omega=None if decoder is None else _singular_values(decoder),
+        prior_stds=prior_stds,
+        kl=tuple(kls),
+    )
 
 
 def in_modes(mu: Tensor, level: Level, *, is_rotated: bool) -> Tensor:
@@ -123,6 +140,12 @@ def _basis(level: Level, *, is_rotated: bool) -> Tensor:
         if is_rotated
         else torch.eye(len(level.means), dtype=level.means.dtype, device=level.means.device)
     )
+
+
+def _singular_values(decoder: Tensor) -> Floats:
+    """Of [D, L], largest first: L of them, zeros beyond D."""
+    values: Floats = torch.linalg.svdvals(decoder).cpu().numpy()
+    return np.pad(values, (0, decoder.shape[1] - len(values)))
 
 
 def _descending(values: Tensor) -> Floats:
@@ -193,6 +216,17 @@ def lam_gap(view: ModesView, generator: Generator) -> float:
     """
     predicted = np.sort(view.predicted.lam)[::-1]
     return float(np.abs(view.trained.lam[0] - predicted).mean())
+
+
+def omega_gap(view: ModesView, generator: Generator) -> float:
+    """Mean difference of trained and predicted singular values of a linear decoder of z (of z1).
+
+    They are sorted, and in units of the data per unit of z: the omega-metric of Dang et al. (ICLR
+    2024).
+    """
+    assert view.trained.omega is not None
+    predicted = np.sort(view.predicted.omega)[::-1]
+    return float(np.abs(view.trained.omega - predicted).mean())
 
 
 def loss_gap(view: ModesView, generator: Generator) -> float:

@@ -12,7 +12,7 @@ from introsearch.study.model import Study
 from introsearch.study.parameters import label
 from introsearch.study.schedule import check_schedule
 from introsearch.study.spaces import Space
-from introsearch.training.settings import TrainerSettings
+from introsearch.training.settings import TrainerSettings, settings_to_dict
 
 
 def check_configuration(study: Study, variant: str, settings: TrainerSettings) -> None:
@@ -21,7 +21,7 @@ def check_configuration(study: Study, variant: str, settings: TrainerSettings) -
     Raises:
         ConfigError: a metric for other data, or as for `check_schedule`.
     """
-    _check_metric(study, variant, getattr(settings, "dataset", None))
+    _check_metric(study, variant, settings)
     try:
         check_schedule(
             study, settings, warmup_end=settings.warmup_end, iterations=settings.iterations
@@ -39,15 +39,19 @@ def check_configuration(study: Study, variant: str, settings: TrainerSettings) -
         )
 
 
-def _check_metric(study: Study, variant: str, dataset: str | None) -> None:
+def _check_metric(study: Study, variant: str, settings: TrainerSettings) -> None:
     trainer = study.variants[variant].trainer or study.trainer
-    name, applicable = study.metric.name, metrics_for(dataset, trainer=trainer)
+    dataset, name = getattr(settings, "dataset", None), study.metric.name
+    applicable = metrics_for(dataset, trainer=trainer, settings=settings_to_dict(settings))
     if not is_path(name) and name not in applicable:
         kinds = METRICS[name].data.split()
         fault = f"is for {' or '.join(kinds)}, and dataset: {dataset} has none"
         judged = {entry.judged_as for entry in TRAINERS.values()}
         if judged & {*kinds, TRAINERS[trainer].judged_as if trainer in TRAINERS else ""} - {""}:
             fault = f"is not a metric of trainer: {trainer}"
+        needs = METRICS[name].needs
+        if needs is not None and name in metrics_for(dataset, trainer=trainer):
+            fault = f"is only for {needs[0]}: {needs[1]}"
         raise ConfigError(
             f"{name} {fault} (variant: {variant})",
             key="metric.name",

@@ -11,8 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from introsearch.collapse.hierarchical import hierarchical_optimum
-from introsearch.collapse.linear import LinearOptimum, linear_vae_optimum
 from introsearch.losses.collapse import CollapseLoss, Moments, collapse_loss
 from introsearch.metrics.collapse_curve import DELTA, collapse_levels
 from introsearch.metrics.modes import ModesView, PredictedModes, mode_numbers
@@ -22,6 +20,7 @@ from introsearch.training.collapse_data import TrainTest, correlated_rows, image
 from introsearch.training.collapse_likelihood import importance_nll
 from introsearch.training.collapse_moments import exact_moments, sampled_moments
 from introsearch.training.collapse_pictures import IMAGES, pictures
+from introsearch.training.collapse_prediction import predict_modes
 from introsearch.training.collapse_settings import (
     CollapseCVAESettings,
     CollapseHVAESettings,
@@ -96,28 +95,12 @@ class CollapseTrainer(StepwiseTrainer):
         s = self.settings
         return (s.beta,), (s.eta_enc,), (s.sigma,)
 
-    def _predict(self, theta: Any) -> PredictedModes:
-        s = self.settings
-        optimum: LinearOptimum = linear_vae_optimum(
-            theta,
-            latents=s.latent_dim,
-            beta=s.beta,
-            eta_dec=s.eta_dec,
-            eta_enc=s.eta_enc,
-            sigma=s.sigma,
-        )
-        return PredictedModes(
-            loss=optimum.loss,
-            theta=optimum.theta,
-            lam=optimum.lam,
-            active=(optimum.active,),
-            kl=(optimum.kl,),
-        )
-
     @functools.cached_property
     def predicted(self) -> PredictedModes:
         """The optimum of the linear model on the same data."""
-        return self._predict(moment_theta(self.rows.second, dims=self.rows.dims))
+        return predict_modes(
+            moment_theta(self.rows.second, dims=self.rows.dims), settings=self.settings
+        )
 
     # -- training -------------------------------------------------------------------------------
 
@@ -275,27 +258,3 @@ class CollapseHVAE(CollapseTrainer):
     ) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float | None, ...]]:
         s = self.settings
         return (s.beta1, s.beta2), (s.eta_dec, s.eta_enc), (s.sigma1, s.sigma2)
-
-    def _predict(self, theta: Any) -> PredictedModes:
-        s = self.settings
-        optimum = hierarchical_optimum(
-            theta,
-            latents=s.latent_dim,
-            beta1=s.beta1,
-            beta2=s.beta2,
-            eta_dec=s.eta_dec,
-            eta_enc=s.eta_enc,
-            sigma1=s.sigma1,
-            sigma2=s.sigma2,
-        )
-        n = optimum.numbers
-        assert n is not None
-        assert optimum.active is not None
-        assert optimum.loss is not None
-        return PredictedModes(
-            loss=optimum.loss,
-            theta=optimum.theta,
-            lam=n.lam,
-            active=(optimum.active, n.active_z2),
-            kl=(n.kl_z1, n.kl_z2),
-        )

@@ -35,6 +35,13 @@ def exact_moments(nets: ShallowVAE, second: Tensor) -> Moments:
     return Moments(error, _two_levels(nets, means))
 
 
+def linear_decoder(nets: ShallowVAE) -> Tensor:
+    """[D, L] from z (from z1), and not from a condition, to the data; of linear maps."""
+    weight = nets.decoders[0].weight
+    assert isinstance(weight, Tensor)
+    return weight[:, : len(nets.logvars[0])]
+
+
 def _two_levels(nets: ShallowVAE, means: Tensor) -> tuple[Level, Level]:
     w2, u2 = nets.encoders[1].weight, nets.decoders[1].weight
     assert isinstance(w2, Tensor)

@@ -20,6 +20,7 @@ from introsearch.training.collapse_data import Rows
 from introsearch.training.collapse_moments import (
     draw_latents,
     exact_moments,
+    linear_decoder,
     mean_moments,
     moments_of_draws,
 )
@@ -68,7 +69,11 @@ def read_modes(
     ]
     return ModesView(
         trained=trained_modes(
-            moments, prior_stds=prior_stds, is_rotated=is_rotated, loss=loss_of(moments)
+            moments,
+            prior_stds=prior_stds,
+            is_rotated=is_rotated,
+            loss=loss_of(moments),
+            decoder=linear_decoder(nets) if is_linear else None,
         ),
         predicted=predicted,
         mean_variances=tuple(

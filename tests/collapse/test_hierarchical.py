@@ -45,14 +45,15 @@ BOTH_LEARNABLE = [setting(beta2=1.5), setting(beta1=0.5, beta2=2.0, eta_dec=0.6,
 def test_unique_minimum(given):
     best = hierarchical_optimum(THETA, latents=N, **given)
     objective = hierarchical_vae(spectrum_problem(THETA), **given)
-    loss, (_, v1, u2, _, log1, log2) = min(
+    loss, (u1, v1, u2, _, log1, log2) = min(
         (minimise(objective, SHAPES, seed=seed) for seed in range(2)), key=lambda r: r[0]
     )
     assert best.minimum == "unique"
     assert best.loss == pytest.approx(loss, abs=1e-8)
-    singular = [np.sort(torch.linalg.svdvals(m).numpy()) for m in (v1, u2)]
+    singular = [np.sort(torch.linalg.svdvals(m).numpy()) for m in (v1, u2, u1)]
     np.testing.assert_allclose(singular[0], np.sort(best.numbers.lam), atol=1e-3)
     np.testing.assert_allclose(singular[1], np.sort(best.numbers.omega), atol=1e-3)
+    np.testing.assert_allclose(singular[2], np.sort(best.numbers.omega_z1), atol=1e-3)
     for name, log in (("sigma1", log1), ("sigma2", log2)):
         if given[name] is None:
             learnt = np.sort(log.exp().numpy())

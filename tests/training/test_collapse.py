@@ -58,7 +58,9 @@ def same(a, b):
 
 
 def names_of(case):
-    return metrics_for(None, trainer=CASES[case][0])
+    trainer, parameters = CASES[case]
+    settings = settings_to_dict(resolve_settings(trainer, parameters))
+    return metrics_for(None, trainer=trainer, settings=settings)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -280,6 +282,7 @@ def test_training_comes_to_the_predicted_optimum(trainer, changes):
     assert metrics["active_modes"] == metrics["predicted_modes"]
     assert metrics["kl_gap"] < 0.05
     assert metrics["lam_gap"] < 0.02
+    assert metrics["omega_gap"] < 0.02
     assert metrics["mode_kl"] == pytest.approx(metrics["predicted_kl"], abs=0.05)
     kl, predicted = made._view().trained.kl, made.predicted.kl
     for by_mode, expected in zip(kl, predicted, strict=True):
