@@ -14,7 +14,7 @@ class Level(NamedTuple):
         means: [L, L] E[mu mu^T] of the posterior means.
         distance: [L, L] E[(z - m)(z - m)^T], m being the mean of z's prior given what it is
             generated from; the objective needs its diagonal alone.
-        logvar: [L] of the posterior, the same for all data.
+        logvar: [L] of the posterior.
     """
 
     means: Tensor
@@ -51,9 +51,12 @@ class CollapseLoss(NamedTuple):
 def mean_kl(distance: Tensor, logvar: Tensor, prior_std: float) -> Tensor:
     """Averaged KL[N(mu, exp logvar) || N(m, prior_std^2)] by dimension, [L].
 
+    It is linear in mean log-variance and mean squared distance, so that variances may depend on
+    the data.
+
     Args:
         distance: [L] E[(z - m)^2].
-        logvar: [L] of the posterior.
+        logvar: [L] E[log of the posterior's variance].
         prior_std: of the prior.
     """
     variance = prior_std**2

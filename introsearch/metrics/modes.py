@@ -128,7 +128,10 @@ def in_modes(mu: Tensor, level: Level, *, is_rotated: bool) -> Tensor:
 
 
 def pair_kl(mu: Tensor, logvar: Tensor, prior_std: float) -> Tensor:
-    """KL[N(mu, exp logvar) || N(0, prior_std^2)] of each data point and mode, [N, L] nats."""
+    """KL[N(mu, exp logvar) || N(0, prior_std^2)] of each data point and mode, [N, L] nats.
+
+    `logvar` is [L], or [N, L] where variances depend on the data.
+    """
     scaled = logvar.exp() / prior_std**2
     return 0.5 * (mu.square() / prior_std**2 + scaled - 1 - scaled.log())
 

@@ -29,31 +29,31 @@ class ImageLayout(NamedTuple):
 
 
 class RowEncoder(nn.Module):
-    """Posterior means of rows; columns that are no pixels enter beside the feature maps.
+    """Means (and log-variances) from rows; columns that are no pixels enter beside feature maps.
 
     Args:
         layout: of the rows.
         row_dims: D, of a row.
-        latent_dim: L.
+        outputs: O, as many as wanted.
         channels: of the feature maps; each entry halves the image.
     """
 
     def __init__(
-        self, layout: ImageLayout, row_dims: int, latent_dim: int, *, channels: Sequence[int]
+        self, layout: ImageLayout, row_dims: int, outputs: int, *, channels: Sequence[int]
     ) -> None:
         super().__init__()
         self.layout = layout
         self.num_pixels = math.prod(layout.shape)
         self.net = image_features(layout.shape, channels, normalised=False)
         features = math.prod(feature_shape(layout.shape, channels))
-        self.head = nn.Linear(features + row_dims - self.num_pixels, latent_dim)
+        self.head = nn.Linear(features + row_dims - self.num_pixels, outputs)
 
     def forward(self, rows: Tensor) -> Tensor:
-        """rows [B, D] -> mu [B, L]."""
+        """rows [B, D] -> [B, O]."""
         rows32 = rows.float()
         features = self.net(self.layout.images(rows32))
-        mu: Tensor = self.head(torch.cat([features, rows32[:, self.num_pixels :]], dim=1))
-        return mu.to(rows.dtype)
+        made: Tensor = self.head(torch.cat([features, rows32[:, self.num_pixels :]], dim=1))
+        return made.to(rows.dtype)
 
 
 class RowDecoder(nn.Module):

@@ -57,7 +57,7 @@ class CollapseTrainer(StepwiseTrainer):
         self.iteration = 0
         self.rows, self.test_rows = self._make_rows()
         self.streams = {p: make_stream(seed, p, device=self.device) for p in ("data", "noise")}
-        self.betas, self.prior_stds, sigmas = self._levels()
+        self.betas, self.prior_stds = self._levels()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(stream_seed(seed, "init"))
             self.nets = ShallowVAE(
@@ -66,9 +66,11 @@ class CollapseTrainer(StepwiseTrainer):
                 latent_dim=settings.latent_dim,
                 stds=tuple(
                     std if sigma is None else sigma
-                    for std, sigma in zip(self.prior_stds, sigmas, strict=True)
+                    for std, sigma in zip(self.prior_stds, settings.sigmas, strict=True)
                 ),
-                learnt=tuple(sigma is None for sigma in sigmas),
+                variances=tuple(
+                    settings.variance if sigma is None else "fixed" for sigma in settings.sigmas
+                ),
                 hidden_units=settings.hidden_units,
                 layout=self.rows.layout,
                 channels=settings.channels,
@@ -88,12 +90,10 @@ class CollapseTrainer(StepwiseTrainer):
             condition=getattr(s, "condition", None),
         )
 
-    def _levels(
-        self,
-    ) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float | None, ...]]:
-        """Weight, standard deviation of the prior and of the posterior (if fixed) of each."""
+    def _levels(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Weight of each latent, and standard deviation of its prior."""
         s = self.settings
-        return (s.beta,), (s.eta_enc,), (s.sigma,)
+        return (s.beta,), (s.eta_enc,)
 
     @functools.cached_property
     def predicted(self) -> PredictedModes:
@@ -253,8 +253,6 @@ class CollapseHVAE(CollapseTrainer):
 
     Settings: ClassVar[type[TrainerSettings]] = CollapseHVAESettings
 
-    def _levels(
-        self,
-    ) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float | None, ...]]:
+    def _levels(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         s = self.settings
-        return (s.beta1, s.beta2), (s.eta_dec, s.eta_enc), (s.sigma1, s.sigma2)
+        return (s.beta1, s.beta2), (s.eta_dec, s.eta_enc)

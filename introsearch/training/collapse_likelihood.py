@@ -49,8 +49,8 @@ def _log_weights(
     inputs, target = row, row[:, : nets.dims]
     condition = row[:, nets.dims :].expand(len(noise), -1)
     total = torch.zeros(len(noise), dtype=row.dtype, device=row.device)
-    for level, logvar in enumerate(nets.logvars):
-        z = nets.encode(inputs, noise[:, level], level=level).z
+    for level in range(len(nets.logvars)):
+        _, logvar, z = nets.encode(inputs, noise[:, level], level=level)
         given = torch.cat([z, condition], dim=1) if level == 0 else z
         total = total + _log_normal(target, nets.decoders[level](given), stds[level])
         total = total + 0.5 * (noise[:, level].square() + LOG_2PI + logvar).sum(dim=1)

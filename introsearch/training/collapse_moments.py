@@ -31,7 +31,7 @@ def exact_moments(nets: ShallowVAE, second: Tensor) -> Moments:
     error = error + (u[:, :latent_dim].square() * logvar.exp()).sum()
     means = outer[:latent_dim, :latent_dim]
     if len(nets.logvars) == 1:
-        return Moments(error, (_level(means, logvar),))
+        return Moments(error, (_level(means, logvar, logvar.exp()),))
     return Moments(error, _two_levels(nets, means))
 
 
@@ -51,12 +51,12 @@ def _two_levels(nets: ShallowVAE, means: Tensor) -> tuple[Level, Level]:
     means2 = w2 @ z1 @ w2.T
     rest = torch.eye(len(z1), dtype=z1.dtype, device=z1.device) - u2 @ w2
     distance1 = rest @ z1 @ rest.T + (u2 * logvar2.exp()) @ u2.T
-    return Level(means, distance1, logvar1), _level(means2, logvar2)
+    return Level(means, distance1, logvar1), _level(means2, logvar2, logvar2.exp())
 
 
-def _level(means: Tensor, logvar: Tensor) -> Level:
-    """Of a latent whose prior has the mean 0."""
-    return Level(means, means + logvar.exp().diag(), logvar)
+def _level(means: Tensor, logvar: Tensor, variance: Tensor) -> Level:
+    """Of a latent whose prior has the mean 0; averages."""
+    return Level(means, means + variance.diag(), logvar)
 
 
 def sampled_moments(nets: ShallowVAE, rows: Tensor, noise: Tensor) -> Moments:
@@ -83,13 +83,13 @@ def moments_of_draws(nets: ShallowVAE, rows: Tensor, draws: tuple[Encoded, ...])
     decoded = nets.decoders[0](torch.cat([draws[0].z, rows[:, nets.dims :]], dim=1))
     error = (rows[:, : nets.dims] - decoded).square().sum(1).mean()
     levels = []
-    for i, (q, logvar) in enumerate(zip(draws, nets.logvars, strict=True)):
+    for i, q in enumerate(draws):
         means = q.mu.T @ q.mu / len(rows)
         if i + 1 < len(draws):
             beyond = q.z - nets.decoders[i + 1](draws[i + 1].z)
-            levels.append(Level(means, beyond.T @ beyond / len(rows), logvar))
+            levels.append(Level(means, beyond.T @ beyond / len(rows), q.mean_logvar))
         else:
-            levels.append(_level(means, logvar))
+            levels.append(_level(means, q.mean_logvar, q.mean_variance))
     return Moments(error, tuple(levels))
 
 
@@ -101,7 +101,7 @@ def mean_moments(parts: Sequence[Moments], sizes: Sequence[int]) -> Moments:
         return torch.stack([v * share for v, share in zip(values, shares, strict=True)]).sum(0)
 
     levels = tuple(
-        Level(mean(v.means for v in of), mean(v.distance for v in of), of[0].logvar)
+        Level(*(mean(of_all) for of_all in zip(*of, strict=True)))
         for of in zip(*(part.levels for part in parts), strict=True)
     )
     return Moments(mean(part.error for part in parts), levels)

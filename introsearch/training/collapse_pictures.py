@@ -31,7 +31,7 @@ def pictures(
         generator: on the rows' device.
     """
     condition = rows[:, nets.dims :]
-    mu = nets.encoders[0](rows)
+    mu, _ = nets.posterior(rows)
     shown = {"test image": rows}
     has_quadrant = 0 < condition.shape[1] == layout.places.numel() - nets.dims
     if has_quadrant:

@@ -34,6 +34,8 @@ class CollapseSettings(TrainerSettings):
         hidden_units: of the hidden layers of ``activation: relu`` (64).
         channels: feature maps of convolutions between images and the first latent, in place of
             hidden layers there, with ``activation: relu``; they halve an image once per entry.
+        variance: of a posterior that is not fixed. ``learnt`` is one per dimension for all data;
+            ``amortised``, for ``activation: relu``, comes from the encoder, for each data point.
         expectation: ``exact`` is over all data and noise at once, for linear maps; ``sampled``
             draws batches and one noise each; ``auto`` is exact where it can be.
         batch_size: data points of an iteration, of ``expectation: sampled`` (128).
@@ -50,6 +52,7 @@ class CollapseSettings(TrainerSettings):
     activation: str = choice("linear", legal=("linear", "relu"))
     hidden_units: int | None = bounded(None, low=1)
     channels: tuple[int, ...] | None = bounded(None, low=1)
+    variance: str = choice("learnt", legal=("learnt", "amortised"), implied=True)
     expectation: str = choice("auto", legal=("auto", "exact", "sampled"))
     batch_size: int | None = bounded(None, low=1)
     eta_dec: float = bounded(1.0, above=0.0)
@@ -67,13 +70,26 @@ class CollapseSettings(TrainerSettings):
             )
         if self.expectation == "auto":
             object.__setattr__(self, "expectation", "exact" if is_linear else "sampled")
+        self._check_variance()
         self._fill_widths()
         exact = self.expectation == "exact"
         self._fill("batch_size", BATCH_SIZE, unless=exact, why="expectation: exact")
         self._fill_dataset()
 
+    def _check_variance(self) -> None:
+        if self.variance == "learnt":
+            return
+        fault = ""
+        if self.activation == "linear":
+            fault = "is not for activation: linear, whose best variances do not depend on the data"
+        elif None not in self.sigmas:
+            given = " and ".join(n for n in ("sigma", "sigma1", "sigma2") if hasattr(self, n))
+            fault = f"means nothing with {given}, which fix the variances"
+        if fault:
+            raise ConfigError(f"amortised {fault}", key="variance", hint="leave it out")
+
     def _fill_widths(self) -> None:
-        is_linear, levels = self.activation == "linear", self.num_latents
+        is_linear, levels = self.activation == "linear", len(self.sigmas)
         if is_linear:
             self._fill("channels", None, unless=True, why="activation: linear")
         without = "activation: linear" if is_linear else "channels, which leave no hidden layer"
@@ -81,9 +97,9 @@ class CollapseSettings(TrainerSettings):
         self._fill("hidden_units", HIDDEN_UNITS, unless=unless, why=without)
 
     @property
-    def num_latents(self) -> int:
-        """1, or 2 in a hierarchical VAE."""
-        return 1
+    def sigmas(self) -> tuple[float | None, ...]:
+        """Fixed standard deviation of each latent's posterior; None where it is not fixed."""
+        return (None,)
 
     def _fill_dataset(self) -> None:
         self._fill("dataset", "digits")
@@ -115,11 +131,15 @@ class CollapseVAESettings(CollapseSettings):
 
     Attributes:
         beta: weight of the KL.
-        sigma: fixed posterior standard deviation; by default one per dimension is learnt.
+        sigma: fixed posterior standard deviation (not fixed: ``variance``).
     """
 
     beta: float = bounded(1.0, above=0.0)
     sigma: float | None = bounded(None, above=0.0)
+
+    @property
+    def sigmas(self) -> tuple[float | None, ...]:
+        return (self.sigma,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,8 +187,8 @@ class CollapseHVAESettings(CollapseSettings):
     Attributes:
         beta1: weight of the KL of z1 given z2.
         beta2: weight of the KL of z2.
-        sigma1: fixed standard deviation of q(z1|x); by default one per dimension is learnt.
-        sigma2: fixed standard deviation of q(z2|z1); by default one per dimension is learnt.
+        sigma1: fixed standard deviation of q(z1|x) (not fixed: ``variance``).
+        sigma2: fixed standard deviation of q(z2|z1) (not fixed: ``variance``).
     """
 
     beta1: float = bounded(1.0, above=0.0)
@@ -177,8 +197,8 @@ class CollapseHVAESettings(CollapseSettings):
     sigma2: float | None = bounded(None, above=0.0)
 
     @property
-    def num_latents(self) -> int:
-        return 2
+    def sigmas(self) -> tuple[float | None, ...]:
+        return self.sigma1, self.sigma2
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -59,10 +59,11 @@ def read_modes(
         if not is_linear:
             parts.append(moments_of_draws(nets, block, latents))
         sizes.append(len(block))
-        draws.append([q.mu for q in latents])
+        draws.append(latents)
     moments = exact_moments(nets, rows.second) if is_linear else mean_moments(parts, sizes)
-    is_rotated = tuple(not logvar.requires_grad for logvar in nets.logvars)
-    all_draws = [torch.cat(mu) for mu in zip(*draws, strict=True)]
+    is_rotated = tuple(variance == "fixed" for variance in nets.variances)
+    all_draws = [torch.cat([q.mu for q in of]) for of in zip(*draws, strict=True)]
+    last = [latents[-1].logvar for latents in draws]
     means = [
         in_modes(mu, level, is_rotated=rotated)
         for mu, level, rotated in zip(all_draws, moments.levels, is_rotated, strict=True)
@@ -79,6 +80,8 @@ def read_modes(
         mean_variances=tuple(
             mu.var(dim=0, correction=0) / std**2 for mu, std in zip(means, prior_stds, strict=True)
         ),
-        pair_kl=pair_kl(means[-1], nets.logvars[-1], prior_stds[-1]),
+        pair_kl=pair_kl(
+            means[-1], last[0] if last[0].ndim == 1 else torch.cat(last), prior_stds[-1]
+        ),
         estimate_nll=estimate_nll,
     )

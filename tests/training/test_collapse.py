@@ -19,6 +19,7 @@ SMALL = {"train_images": 200, "latent_dim": 4, "iterations": 40}
 SAMPLED = {**SMALL, "expectation": "sampled", "batch_size": 16}
 RELU = {**SMALL, "activation": "relu", "hidden_units": 8, "batch_size": 16}
 CONV = {**SMALL, "activation": "relu", "channels": [4, 8], "batch_size": 16}
+AMORTISED = {"variance": "amortised"}
 CASES = {
     "vae": ("collapse_vae", SMALL),
     "vae-sampled": ("collapse_vae", {**SAMPLED, "sigma": 0.5}),
@@ -31,6 +32,9 @@ CASES = {
     "hvae-relu": ("collapse_hvae", {**RELU, "beta2": 2.0}),
     "vae-conv": ("collapse_vae", {**CONV, "sigma": 0.5}),
     "cvae-conv": ("collapse_cvae", CONV),
+    "vae-relu-amortised": ("collapse_vae", RELU | AMORTISED),
+    "cvae-conv-amortised": ("collapse_cvae", CONV | AMORTISED),
+    "hvae-relu-amortised": ("collapse_hvae", {**RELU, **AMORTISED, "sigma1": 0.25}),
     "cvae-label": ("collapse_cvae", {**CONV, "condition": "label"}),
     "cvae-one-digit": ("collapse_cvae", {**SMALL, "label": 3}),
     "hvae-conv": ("collapse_hvae", {**CONV, "beta2": 2.0}),
