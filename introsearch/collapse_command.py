@@ -57,6 +57,10 @@ def add_collapse(commands: Any) -> None:
     )
     predict.add_argument("--label", type=int, help="only images with this label")
     predict.add_argument("--latents", type=int, default=16, help="of each latent (default: 16)")
+    predict.add_argument(
+        "--latents-z2", type=int, metavar="N",
+        help="fewer, of z2 of an hvae with --sigma1 and without --sigma2",
+    )  # fmt: skip
     for name in _GRIDS:
         option = f"--{name.replace('_', '-')}"
         predict.add_argument(option, type=float, nargs="+", metavar="X", help=_HELP[name])
@@ -88,6 +92,7 @@ def _predict(options: argparse.Namespace) -> int:
         model=options.model,
         condition=matrices.condition,
         latents=options.latents,
+        latents_z2=options.latents_z2,
         sigma=options.sigma,
         **{name: value for name, value in given.items() if value is not None},
     )

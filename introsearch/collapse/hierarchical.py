@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from introsearch.collapse.checks import check_positive, check_theta
 from introsearch.collapse.linear import gaussian_kl, modes
+from introsearch.errors import ConfigError
 
 Floats = NDArray[np.float64]
 Minimum = Literal["unique", "flat", "none"]
@@ -103,25 +104,31 @@ def hierarchical_optimum(
     eta_enc: float = 1.0,
     sigma1: float | None = None,
     sigma2: float | None = None,
+    latents_z2: int | None = None,
 ) -> HierarchicalOptimum:
-    """The optimum of a linear hierarchical VAE with as many units in z1 as in z2.
+    """The optimum of a linear hierarchical VAE.
 
     Args:
         theta: all singular values of the data, largest first (`Spectrum.theta`).
-        latents: dimensions of z1, and of z2.
+        latents: dimensions of z1, and of z2 unless given.
         beta1: weight of KL1.
         beta2: weight of KL2.
         eta_dec: standard deviation of both decoders.
         eta_enc: standard deviation of the prior of z2.
         sigma1: fixed standard deviation of q(z1|x); None learns one per dimension.
         sigma2: fixed standard deviation of q(z2|z1); None learns one per dimension.
+        latents_z2: fewer dimensions of z2, with sigma1 alone fixed: they serve the strongest modes.
+            Modes without any have numbers of z2 as if it had collapsed.
 
     Raises:
-        ConfigError: a number that must be positive is not.
+        ConfigError: a number that must be positive is not, or more dimensions of z2 than of z1, or
+            fewer with other variances.
     """
     given = {"sigma1": sigma1, "sigma2": sigma2}
     check_positive(latents=latents, beta1=beta1, beta2=beta2, eta_dec=eta_dec, eta_enc=eta_enc)
     check_positive(**{name: value for name, value in given.items() if value is not None})
+    if latents_z2 is not None:
+        _check_latents_z2(latents_z2, latents, sigma1, sigma2)
     spectrum, setting = check_theta(theta), _Setting(beta1, beta2, eta_dec, eta_enc)
     theta_z = modes(spectrum, latents)
     rest = float((spectrum[latents:] ** 2).sum()) / (2 * eta_dec**2)
@@ -130,6 +137,8 @@ def hierarchical_optimum(
             minimum="none", theta=theta_z, active=None, numbers=None, loss=None
         )
     scalars = _minimise(theta_z, setting, sigma1, sigma2)
+    if latents_z2 is not None:
+        scalars = _for_strongest(latents_z2, theta_z, setting, scalars)
     numbers, loss = _numbers(theta_z, setting, scalars)
     flat = sigma1 is None and sigma2 is None and beta2 == beta1
     return HierarchicalOptimum(
@@ -180,11 +189,49 @@ def _learnable_sigma2(theta: Floats, setting: _Setting, sigma1: float) -> _Scala
         t_else = np.full_like(theta, sigma1**2)
         s_else = scale * t_else
     else:
-        t_else = np.maximum(sigma1**2, theta * sigma1 / beta1**0.5)
-        s_else = np.full_like(theta, setting.floor)
+        t_else, s_else, *_ = _without_z2(theta, setting, sigma1)
     t = np.maximum(np.where(both, theta**2 * sigma1**2 / noise2, t_else), sigma1**2)
     s = np.maximum(np.where(both, scale * t, s_else), setting.floor)
     return _Scalars(t=t, s=s, sigma1=np.full_like(theta, sigma1), sigma2=np.sqrt(noise2 / s))
+
+
+def _without_z2(theta: Floats, setting: _Setting, sigma1: float) -> _Scalars:
+    """Where z2 says nothing of z1, its posterior being its prior."""
+    return _Scalars(
+        t=np.maximum(sigma1**2, theta * sigma1 / setting.beta1**0.5),
+        s=np.full_like(theta, setting.floor),
+        sigma1=np.full_like(theta, sigma1),
+        sigma2=np.full_like(theta, setting.eta_enc),
+    )
+
+
+def _for_strongest(
+    latents_z2: int, theta: Floats, setting: _Setting, scalars: _Scalars
+) -> _Scalars:
+    """What z2 gains in a mode does not fall with theta: its units serve the strongest ones."""
+    t, s, sigma1, sigma2 = (values.copy() for values in scalars)
+    weak = slice(latents_z2, None)
+    if len(theta) > latents_z2:
+        t[weak], s[weak], _, sigma2[weak] = _without_z2(theta[weak], setting, sigma1[0])
+    return _Scalars(t, s, sigma1, sigma2)
+
+
+def _check_latents_z2(
+    latents_z2: int, latents: int, sigma1: float | None, sigma2: float | None
+) -> None:
+    check_positive(latents_z2=latents_z2)
+    if latents_z2 > latents:
+        raise ConfigError(
+            f"{latents_z2} is above the {latents} dimensions of z1",
+            key="latents_z2",
+            hint=f"1 to {latents}",
+        )
+    if latents_z2 < latents and (sigma1 is None or sigma2 is not None):
+        raise ConfigError(
+            "fewer dimensions of z2 have a closed form with sigma1 fixed and sigma2 learnt only",
+            key="latents_z2",
+            hint="give sigma1 and leave out sigma2, or leave out latents_z2",
+        )
 
 
 def _learnable_sigma1(theta: Floats, setting: _Setting, sigma2: float | None) -> _Scalars:

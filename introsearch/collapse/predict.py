@@ -126,6 +126,7 @@ def predict(
     sigma: float | Sequence[float] | None = None,
     sigma1: Grid | None = None,
     sigma2: Grid | None = None,
+    latents_z2: int | None = None,
 ) -> Prediction:
     """Predict posterior collapse for every combination of the values given.
 
@@ -143,12 +144,16 @@ def predict(
             latent dimension; None learns them.
         sigma1: fixed standard deviations of q(z1|x) of an ``hvae``; None learns them.
         sigma2: fixed standard deviations of q(z2|z1) of an ``hvae``; None learns them.
+        latents_z2: fewer dimensions of z2 of an ``hvae``, with sigma1 fixed and sigma2 learnt.
 
     Raises:
         ConfigError: bad data or numbers, or an argument that the model does not have.
     """
     _check_model(model, condition)
-    hierarchical = {"beta1": beta1, "beta2": beta2, "sigma1": sigma1, "sigma2": sigma2}
+    hierarchical = {
+        "beta1": beta1, "beta2": beta2, "sigma1": sigma1, "sigma2": sigma2,
+        "latents_z2": latents_z2,
+    }  # fmt: skip
     plain = {"beta": beta, "sigma": sigma}
     for name, value in (plain if model == "hvae" else hierarchical).items():
         if value is not None:
@@ -163,7 +168,9 @@ def predict(
         axes = {"beta1": _values(beta1, 1.0), "beta2": _values(beta2, 1.0), **common}
         axes |= {"sigma1": _values(sigma1), "sigma2": _values(sigma2)}
         for setting in _product(axes):
-            optimum = hierarchical_optimum(spectrum.theta, latents=latents, **setting)
+            optimum = hierarchical_optimum(
+                spectrum.theta, latents=latents, latents_z2=latents_z2, **setting
+            )
             cells.append(Cell(setting=setting, optimum=optimum))
     else:
         for setting in _product({"beta": _values(beta, 1.0), **common}):

@@ -60,6 +60,26 @@ def test_unique_minimum(given):
             np.testing.assert_allclose(learnt, np.sort(getattr(best.numbers, name)), atol=1e-3)
 
 
+@pytest.mark.parametrize("given", SECOND_LEARNABLE)
+@pytest.mark.parametrize("latents_z2", [1, 2, 3])
+def test_fewer_dimensions_of_z2_than_of_z1(given, latents_z2):
+    best = hierarchical_optimum(THETA, latents=N, latents_z2=latents_z2, **given)
+    shapes = [(N, N), (N, N), (N, latents_z2), (latents_z2, N), (N,), (latents_z2,)]
+    objective = hierarchical_vae(spectrum_problem(THETA), **given)
+    loss, (_, v1, u2, _, _, log2) = min(
+        (minimise(objective, shapes, seed=seed) for seed in range(3)), key=lambda r: r[0]
+    )
+    assert best.loss == pytest.approx(loss, abs=1e-8)
+    n = best.numbers
+    np.testing.assert_allclose(torch.linalg.svdvals(v1), np.sort(n.lam)[::-1], atol=1e-3)
+    np.testing.assert_allclose(
+        torch.linalg.svdvals(u2), np.sort(n.omega)[::-1][:latents_z2], atol=1e-3
+    )
+    np.testing.assert_allclose(
+        np.sort(log2.exp().numpy()), np.sort(n.sigma2[:latents_z2]), atol=1e-3
+    )
+
+
 def test_a_learnable_second_variance_collapses_what_a_small_fixed_one_keeps():
     theta = [1.6, 1.3, 1.2, 1.0, 0.5]
     fixed = hierarchical_optimum(theta, latents=5, **setting(sigma1=0.8, sigma2=0.7))

@@ -40,6 +40,15 @@ def test_settings_without_a_minimum_say_so():
     assert prediction.rows()[0]["kl_z2"] is None
 
 
+def test_fewer_dimensions_of_z2_serve_the_strongest_modes():
+    given = {"model": "hvae", "sigma1": 0.3, "beta2": 1.0, "eta_dec": 0.1, "latents": 6}
+    whole, few = predict(X, **given), predict(X, **given, latents_z2=2)
+    assert whole.summary()[0]["active_z2"] > 2
+    assert few.summary()[0]["active_z2"] == 2
+    assert few.summary()[0]["loss"] > whole.summary()[0]["loss"]
+    assert few.rows()[:2] == whole.rows()[:2]
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -66,6 +75,11 @@ def test_every_model_can_be_drawn(arguments):
         ({"model": "hvae", "sigma1": 0.0}, "sigma1"),
         ({"beta": [1.0, -1.0]}, "beta"),
         ({"latents": 0}, "latents"),
+        ({"latents_z2": 2}, "latents_z2"),
+        ({"model": "hvae", "beta2": 2.0, "latents_z2": 2}, "latents_z2"),
+        ({"model": "hvae", "sigma1": 0.5, "sigma2": 0.5, "latents_z2": 2}, "latents_z2"),
+        ({"model": "hvae", "sigma1": 0.5, "latents_z2": 0}, "latents_z2"),
+        ({"model": "hvae", "sigma1": 0.5, "latents_z2": 17}, "latents_z2"),
     ],
 )
 def test_bad_arguments_are_refused(arguments, key):
