@@ -59,7 +59,9 @@ def measure(order: TrialOrder) -> Measurement:
         order.settings.get("dataset"), trainer=order.trainer, settings=settings_to_dict(settings)
     )
     often = [*(n for n in names if not METRICS[n].costly), *order.added_metrics]
-    evaluation = min(_seconds(lambda: trainer.evaluate(often)) for _ in range(2))
+    evaluation = min(
+        _seconds(lambda: (trainer.evaluate(often), trainer.details())) for _ in range(2)
+    )
     final = _seconds(lambda: trainer.evaluate([n for n in names if METRICS[n].costly]))
     iteration, split = _split(trainer, device)
     peak = _peak_bytes(device)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-from introsearch.losses.kl import LOG_2PI, reparameterise
+from introsearch.losses.kl import LOG_2PI
 from introsearch.losses.vae import squared_error
 from introsearch.metrics.histograms import half_width_of
 from introsearch.metrics.view import ModelView
@@ -55,7 +55,7 @@ def _negative_elbo_block(view: ModelView, x: Tensor, noise: Tensor) -> Tensor:
     mu, logvar = view.encoder(x)
     logvar = logvar.clamp(min=LOWEST_LOGVAR)
     log_q = -0.5 * ((noise.square() + LOG_2PI).sum(dim=-1).mean(dim=0) + logvar.sum(dim=-1))
-    log_p = view.prior.log_prob(reparameterise(mu, logvar, noise)).mean(dim=0)
+    log_p = view.prior.mean_log_prob(mu, logvar, noise)
     return squared_error(x, view.decoder(mu)) + log_q - log_p
 
 

@@ -82,7 +82,11 @@ def _densities(view: ModelView, generator: Generator) -> tuple[Tensor, Tensor]:
 
 
 def _histograms(view: ModelView, generator: Generator) -> tuple[Tensor, Tensor]:
-    real = view.dataset.sample(NUM_SAMPLES, generator)
-    fake = view.decoder(view.prior.sample(NUM_SAMPLES, generator))
-    half_width = half_width_of(view.dataset)
-    return histogram(real, half_width=half_width), histogram(fake, half_width=half_width)
+    """Of data and of the model. Streams of an evaluation's metrics are equal: they share these."""
+    if "histograms" not in view.memo:
+        real = view.dataset.sample(NUM_SAMPLES, generator)
+        fake = view.decoder(view.prior.sample(NUM_SAMPLES, generator))
+        width = half_width_of(view.dataset)
+        view.memo["histograms"] = tuple(histogram(x, half_width=width) for x in (real, fake))
+    real, fake = view.memo["histograms"]
+    return real, fake

@@ -8,6 +8,7 @@ from typing import NamedTuple, Self
 import torch
 from torch import Generator, Tensor, nn
 
+from introsearch.losses.kl import reparameterise
 from introsearch.nets.number_format import tf32_products
 from introsearch.priors.log_density import mixture_coefficients, mixture_log_prob
 
@@ -73,6 +74,19 @@ class Prior(nn.Module):
             frozen: treat the prior as a constant: gradients reach z only.
         """
         raise NotImplementedError
+
+    def mean_log_prob(self, mu: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
+        """The mean of log p(z) over the draws mu + exp(logvar / 2) * noise, in nats.
+
+        Args:
+            mu: [N, L].
+            logvar: [N, L].
+            noise: [T, 1, L] or [T, N, L].
+
+        Returns:
+            [N].
+        """
+        return self.log_prob(reparameterise(mu, logvar, noise)).mean(dim=0)
 
     def sample(self, n: int, generator: Generator) -> Tensor:
         """Draw [n, L] points, reparameterised: gradients reach means and variances."""

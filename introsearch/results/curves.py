@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator
 from numpy.typing import NDArray
 
 from introsearch.results.style import (
@@ -131,10 +131,10 @@ def _scale(axes: Axes, curves: Sequence[Curve]) -> None:
         high = min(float(values.max()), float(core.max()) + reach)
         low, high = low - 0.05 * (high - low), high + 0.05 * (high - low)
         axes.set_ylim(*((10.0**low, 10.0**high) if logarithmic else (low, high)))
+    axes.minorticks_off()  # dozens on a panel this small
     if logarithmic and 4 * reach < 2.5:
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _drawable(values: Iterable[float]) -> Floats:

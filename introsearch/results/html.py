@@ -103,7 +103,7 @@ def _number(row: pd.Series, link: str, marks: Mapping[str, str]) -> str:
 def _chosen_table(page: _Page) -> str:
     result = page.report.result
     by_id = {c.id: c for c in result.expansion.configurations}
-    searched = result.searched()
+    searched = result.searched
     rows = []
     for group, identity in result.chosen.items():
         settings = by_id[identity].settings if identity else {}

@@ -82,7 +82,7 @@ def make_report(client: MlflowClient, result: StudyResult) -> StudyReport:
         client, find_experiment(client, study.name), list(runs["run_id"]), metric=metric
     )
     figures = [_curves(result, histories, metric)]
-    if study.seeds.select and result.searched():
+    if study.seeds.select and result.searched:
         figures += _search_figures(result, histories)
     return StudyReport(
         result=result,
@@ -105,7 +105,7 @@ def question(result: StudyResult) -> str:
     tried = f"{min(sizes)}" if min(sizes) == max(sizes) else f"{min(sizes)} to {max(sizes)}"
     return (
         f"In each of {_count(len(sizes), 'group')} ({', '.join(study.groups)}), which of {tried} "
-        f"configurations of {', '.join(result.searched()) or 'the settings'} gives the {best} "
+        f"configurations of {', '.join(result.searched) or 'the settings'} gives the {best} "
         f"{study.metric.name}, and what do fresh seeds say of it?"
     )
 
@@ -151,7 +151,7 @@ def _rungs(result: StudyResult) -> dict[str, list[int]]:
 
 def _search_figures(result: StudyResult, histories: Histories) -> list[StudyFigure]:
     study = result.study
-    parameters = result.searched()[:MAX_PARAMETERS]
+    parameters = result.searched[:MAX_PARAMETERS]
     units = {c.id: rung_unit(study, c) for c in result.expansion.configurations}
     rows = searched_frame(study, result.frame, histories, searched=parameters, units=units)
     place = {group: i for i, group in enumerate(result.expansion.groups)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -86,8 +87,9 @@ class StudyResult:
         """The settings of each group's chosen configuration in which configurations differ."""
         by_id = {c.id: c for c in self.expansion.configurations}
         settings = {g: by_id[i].settings for g, i in self.chosen.items() if i is not None}
-        return chosen_table(settings, chosen=self.chosen, searched=self.searched(), fmt=fmt)
+        return chosen_table(settings, chosen=self.chosen, searched=self.searched, fmt=fmt)
 
+    @cached_property
     def searched(self) -> list[str]:
         """Settings that take several values within some group."""
         return searched_settings(self.expansion)

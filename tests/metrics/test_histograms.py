@@ -44,6 +44,14 @@ def test_the_true_density_beats_a_shifted_one(metric):
     assert metric(view(), generator()) < 0.7 * metric(view(shift=0.5), generator())
 
 
+def test_metrics_of_one_evaluation_share_samples_and_come_to_the_same():
+    shared = view()
+    assert [m(shared, generator()) for m in METRICS] == [m(view(), generator()) for m in METRICS]
+    kept = shared.memo["histograms"]
+    hist_kl(shared, generator())
+    assert shared.memo["histograms"] is kept
+
+
 @pytest.mark.parametrize("metric", METRICS)
 def test_samples_outside_the_window_or_not_finite_are_survived(metric):
     for shift in (100.0, math.nan):
