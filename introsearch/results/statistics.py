@@ -108,30 +108,29 @@ def summarise(
     rows = []
     for group, config_id in chosen.items():
         runs = one_run_per_seed(frame[frame["config_id"] == config_id], seeds)
+        finished = runs[runs["status"] == "finished"]
+        lost = {end: int((runs["status"] == end).sum()) for end in ("diverged", "failed")}
+        others = {"collapsed": _num_collapsed(finished)}
         for metric in metrics:
-            numbers = _summary(runs, metric, num_seeds=len(set(seeds)))
-            rows.append({"group": group, "config_id": config_id, "metric": metric} | numbers)
+            numbers = _mean_and_std(finished, metric)
+            missing = {"missing": len(set(seeds)) - int(numbers["n"]) - sum(lost.values())}
+            row = {"group": group, "config_id": config_id, "metric": metric}
+            rows.append(row | numbers | lost | missing | others)
     return pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS))
 
 
-def _summary(runs: pd.DataFrame, metric: str, *, num_seeds: int) -> dict[str, float | int]:
-    values = [value for value in _finished_values(runs, metric) if not math.isnan(value)]
-    diverged = int((runs["status"] == "diverged").sum())
-    failed = int((runs["status"] == "failed").sum())
+def _mean_and_std(finished: pd.DataFrame, metric: str) -> dict[str, float | int]:
+    found = (float(value) for value in finished.get(f"metric.{metric}", ()))
+    values = [value for value in found if not math.isnan(value)]
     finite = all(map(math.isfinite, values))
     return {
         "mean": sum(values) if not finite else float(np.mean(values)) if values else math.nan,
         "std": float(np.std(values, ddof=1)) if finite and len(values) > 1 else math.nan,
         "n": len(values),
-        "diverged": diverged,
-        "failed": failed,
-        "missing": num_seeds - len(values) - diverged - failed,
-        "collapsed": _num_collapsed(runs),
     }
 
 
-def _num_collapsed(runs: pd.DataFrame) -> int:
-    finished = runs[runs["status"] == "finished"]
+def _num_collapsed(finished: pd.DataFrame) -> int:
     columns = [c for name in ACTIVE_UNITS if (c := f"metric.{name}") in finished]
     return int((finished[columns] == 0).any(axis=1).sum())
 
@@ -145,11 +144,6 @@ def _finished_values_by_configuration(runs: pd.DataFrame, metric: str) -> dict[s
     ):
         values.setdefault(str(config_id), []).append(float(value))
     return values
-
-
-def _finished_values(runs: pd.DataFrame, metric: str) -> list[float]:
-    finished = runs[runs["status"] == "finished"]
-    return [float(value) for value in finished.get(f"metric.{metric}", ())]
 
 
 def _members(runs: pd.DataFrame, group: str) -> set[str]:

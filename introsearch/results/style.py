@@ -57,8 +57,11 @@ def name(axes: Axes, text: str) -> None:
 
 def image(figure: Figure, fmt: Literal["png", "pdf"] = "png") -> bytes:
     """The figure as a file: PNG at 200 dots per inch, or PDF. Equal figures give equal bytes."""
+    if (engine := figure.get_layout_engine()) is not None:
+        # Once. With an engine, every `savefig` lays out anew, after drawing everything in vain.
+        engine.execute(figure)
+        figure.set_layout_engine(None)
     stream = io.BytesIO()
     metadata = {"CreationDate": None} if fmt == "pdf" else None
     figure.savefig(stream, format=fmt, metadata=metadata)
-    figure.set_layout_engine("none")  # it is laid out now, and that takes most of the time
     return stream.getvalue()
