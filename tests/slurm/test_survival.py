@@ -159,8 +159,9 @@ def test_the_first_node_dies_in_every_way(
     kill(processes_with(f"SLURM_JOB_ID={job}", command="gcs_server"))
     study.wait_for(lambda: study.log.read_text().count("select: ") == 2)
     study.progress(1)
-    freeze(job)
+    trials = freeze(job)
     subprocess.run(["scancel", job], check=True)
+    kill(trials, signal.SIGCONT)  # Slurm may not wake them, and Ray Tune waits for them to stop
     assert study.wait() == 130, study.log.read_text()
     assert "The same command continues" in study.log.read_text()
     assert "Traceback" not in study.log.read_text()
