@@ -10,7 +10,8 @@ from dataclasses import replace
 
 import torch
 
-from introsearch.registry import METRICS, metrics_for
+from introsearch.extensions import metrics_for
+from introsearch.registry import METRICS
 from introsearch.results.record import TIMES
 from introsearch.study.costs import TrialCosts, to_measure
 from introsearch.study.expand import Expansion

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from introsearch import __version__
 from introsearch.bench.command import add_bench
-from introsearch.collapse_command import add_collapse
+from introsearch.commands.collapse import add_collapse
 from introsearch.commands.options import (
     EXIT_BAD_INPUT,
     EXIT_INTERRUPTED,

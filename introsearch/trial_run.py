@@ -12,7 +12,8 @@ import torch
 
 from introsearch.data.folder import set_data_folder
 from introsearch.errors import TrialDiverged
-from introsearch.registry import METRICS, add_module_folders, metrics_for, resolve
+from introsearch.extensions import add_module_folders, metrics_for, resolve
+from introsearch.registry import METRICS
 from introsearch.results.image_figures import HISTORY, Curve, draw_history
 from introsearch.results.model_drawing import draw_figure
 from introsearch.results.record import DIVERGED, FINISHED, RUNNING, Evaluation

@@ -12,16 +12,8 @@ import pytest
 import torch
 
 from introsearch.errors import ConfigError
-from introsearch.registry import (
-    KINDS,
-    METRICS,
-    PRIORS,
-    TRAINERS,
-    check_name,
-    load,
-    metrics_for,
-    resolve,
-)
+from introsearch.extensions import KINDS, check_name, load, metrics_for, resolve
+from introsearch.registry import METRICS, PRIORS, TRAINERS
 from introsearch.study.expand import expand, select_trials
 from introsearch.study.loader import load_study
 from introsearch.study.model import Resources, Study

@@ -15,21 +15,22 @@ PACKAGE = ROOT / "introsearch"
 
 # From the bottom up; parts of one layer may import each other only where SIDEWAYS says so.
 LAYERS = (
-    ("compat", "errors", "registry", "trial_files"),
+    ("compat", "errors", "extensions", "registry", "trial_files"),
     ("collapse", "data", "losses", "nets", "priors"),
     ("metrics", "training"),
     ("results", "study"),
     ("trial_run",),
     ("bench", "calibration", "tracking", "trainables"),
     ("execution",),
-    ("collapse_command", "commands"),
+    ("commands",),
     ("cli",),
 )
 SIDEWAYS = {
     ("losses", "priors"),
     ("priors", "losses"),
     ("priors", "nets"),
-    ("registry", "errors"),
+    ("extensions", "errors"),
+    ("extensions", "registry"),
     ("results", "study"),
     ("training", "metrics"),
 }
@@ -39,7 +40,7 @@ CONFINED = {
     "mlflow": {"tracking", "results", "execution"},
     "torch": {
         "bench",
-        "collapse_command",
+        "commands",
         "compat",
         "data",
         "losses",

@@ -6,10 +6,11 @@ import math
 import pytest
 import torch
 
+from introsearch.extensions import load
 from introsearch.metrics import elbo
 from introsearch.nets.mlp import MLPEncoder
 from introsearch.priors.base import PriorContext
-from introsearch.registry import METRICS, PRIORS, TRAINERS, load
+from introsearch.registry import METRICS, PRIORS, TRAINERS
 from introsearch.training.settings import resolve_settings
 
 IMAGES = {

@@ -15,7 +15,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from introsearch.bench.measurement import Measurement
 from introsearch.bench.reference import reference_step
 from introsearch.errors import ConfigError, IntrosearchError
-from introsearch.registry import METRICS, metrics_for
+from introsearch.extensions import metrics_for
+from introsearch.registry import METRICS
 from introsearch.study.order import TrialOrder
 from introsearch.training.base import Trainer
 from introsearch.training.settings import resolve_settings, settings_to_dict

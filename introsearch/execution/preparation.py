@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from introsearch.data.folder import data_folder
-from introsearch.registry import DATASETS, data_kind, resolve
+from introsearch.extensions import data_kind, resolve
+from introsearch.registry import DATASETS
 from introsearch.study.expand import Expansion, expand
 from introsearch.study.model import Study
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from introsearch.errors import ConfigError, nearest_hint
-from introsearch.registry import METRICS, TRAINERS, is_path, metrics_for
+from introsearch.extensions import is_path, metrics_for
+from introsearch.registry import METRICS, TRAINERS
 from introsearch.study.model import Study
 from introsearch.study.parameters import label
 from introsearch.study.schedule import check_schedule

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from introsearch.errors import ConfigError, nearest_hint
-from introsearch.registry import METRICS, add_module_folders, is_costly, is_path, is_timing
+from introsearch.extensions import add_module_folders, is_path
+from introsearch.registry import METRICS, is_costly, is_timing
 from introsearch.study.expand import expand
 from introsearch.study.model import (
     Budget,

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from introsearch.registry import METRICS, is_path, metrics_for
+from introsearch.extensions import is_path, metrics_for
+from introsearch.registry import METRICS
 from introsearch.study.parameters import Parameter
 from introsearch.training.fields import bounded, choice, registered
 from introsearch.training.settings import settings_class

@@ -11,7 +11,8 @@ import functools
 import math
 from typing import Any
 
-from introsearch.registry import KINDS, METRICS, PATH, TRAINERS
+from introsearch.extensions import KINDS, PATH
+from introsearch.registry import METRICS, TRAINERS
 from introsearch.study.loader import NAME, REQUIRED, TOP_LEVEL, VARIANT_NAME
 from introsearch.study.model import (
     Budget,

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from typing import Any, TypeVar
 
 from introsearch.errors import ConfigError, nearest_hint
-from introsearch.registry import check_name
+from introsearch.extensions import check_name
 from introsearch.study.yaml_loader import Document
 from introsearch.training.fields import Bounds, field_type
 

@@ -51,7 +51,7 @@ class Trainer:
         raise NotImplementedError
 
     def evaluate(self, names: Sequence[str], *, averaged: bool = False) -> dict[str, float]:
-        """Metrics by name (`registry.resolve`), without any effect on training.
+        """Metrics by name (`extensions.resolve`), without any effect on training.
 
         Args:
             names: of metrics.

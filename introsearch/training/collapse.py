@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from introsearch.extensions import resolve
 from introsearch.losses.collapse import CollapseLoss, Moments, collapse_loss
 from introsearch.metrics.collapse_curve import DELTA, collapse_levels
 from introsearch.metrics.modes import ModesView, PredictedModes, mode_numbers
 from introsearch.nets.shallow import ShallowVAE
-from introsearch.registry import resolve
 from introsearch.training.collapse_data import TrainTest, correlated_rows, image_rows, moment_theta
 from introsearch.training.collapse_likelihood import importance_nll
 from introsearch.training.collapse_moments import exact_moments, sampled_moments

@@ -16,8 +16,8 @@ from introsearch.data.base import DataContext
 from introsearch.data.images import Split
 from introsearch.data.quadrants import split_quadrants
 from introsearch.errors import ConfigError
+from introsearch.extensions import resolve
 from introsearch.nets.image_rows import ImageLayout
-from introsearch.registry import resolve
 
 BLOCK = 1_024  # rows made into numbers at a time
 WHITE = 255

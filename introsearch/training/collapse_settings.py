@@ -7,7 +7,7 @@ from typing import Any
 
 from introsearch.data.catalog import IMAGE_SETS
 from introsearch.errors import ConfigError
-from introsearch.registry import data_kind
+from introsearch.extensions import data_kind
 from introsearch.training.fields import bounded, choice, registered
 from introsearch.training.image_settings import check_halvings
 from introsearch.training.settings import TrainerSettings

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from introsearch.errors import ConfigError, nearest_hint
-from introsearch.registry import KINDS, check_name
+from introsearch.extensions import KINDS, check_name
 
 _WORDS = {
     bool: ("true or false", "true or false values"),
@@ -57,7 +57,7 @@ def registered(
 
     Args:
         default: a registered name.
-        kind: a key of `registry.KINDS`.
+        kind: a key of `extensions.KINDS`.
         only: the registered names that are legal; all of them unless given.
     """
     return field(default=default, metadata={"kind": kind, "only": only or tuple(KINDS[kind].names)})

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 
 from introsearch.errors import ConfigError
-from introsearch.registry import resolve
+from introsearch.extensions import resolve
 from introsearch.training.latent_settings import LatentPriorSettings
 from introsearch.training.settings import resolve_settings
 from introsearch.training.vae import VAE

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from introsearch.errors import ConfigError
-from introsearch.registry import data_kind
+from introsearch.extensions import data_kind
 
 if TYPE_CHECKING:
     from introsearch.training.vae_settings import VAESettings

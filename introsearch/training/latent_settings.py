@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from introsearch.errors import ConfigError
-from introsearch.registry import data_kind
+from introsearch.extensions import data_kind
 from introsearch.training.fields import bounded, choice
 from introsearch.training.vae_settings import VAESettings
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from introsearch.data.catalog import IMAGE_SETS
-from introsearch.registry import data_kind
+from introsearch.extensions import data_kind
 
 MAX_FID_SAMPLES = 50_000
 STRIDED_CHANNELS = (128, 256, 512, 1024)  # of EVaLP's authors, for 32x32 and 64x64 pixels

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from introsearch.errors import ConfigError, nearest_hint
-from introsearch.registry import TRAINERS, check_name, is_path, load, resolve
+from introsearch.extensions import check_name, is_path, load, resolve
+from introsearch.registry import TRAINERS
 from introsearch.training.fields import (
     bounded,
     check_field,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from introsearch.errors import ConfigError
-from introsearch.registry import is_path, load, resolve
+from introsearch.extensions import is_path, load, resolve
 from introsearch.training.fields import (
     bounded,
     registered,

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from introsearch.data.base import Data, DataContext
 from introsearch.data.images import ImageData
+from introsearch.extensions import resolve
 from introsearch.losses.kl import kl_monte_carlo, kl_standard_normal, reparameterise
 from introsearch.losses.vae import squared_error, vae_loss
 from introsearch.metrics.active_units import latent_numbers
@@ -18,7 +19,6 @@ from introsearch.metrics.view import ModelView
 from introsearch.nets.mlp import Posterior
 from introsearch.nets.number_format import tf32_products
 from introsearch.priors.base import Prior, PriorContext
-from introsearch.registry import resolve
 from introsearch.training.epochs import EpochBatches
 from introsearch.training.figure_data import Figure
 from introsearch.training.model_figures import image_figure, points_figure

@@ -11,7 +11,7 @@ from introsearch.bench.measurement import Measurement, bench_text
 from introsearch.bench.reference import introspective_step, reference_step
 from introsearch.bench.run import default_orders, study_orders
 from introsearch.cli import main
-from introsearch.registry import resolve
+from introsearch.extensions import resolve
 from introsearch.study.loader import load_study
 from introsearch.training.settings import resolve_settings, settings_to_dict
 

@@ -3,7 +3,8 @@ import math
 import pytest
 import torch
 
-from introsearch.registry import DATASETS, resolve
+from introsearch.extensions import resolve
+from introsearch.registry import DATASETS
 
 POINTS = [name for name, entry in DATASETS.items() if entry.kind == "points"]
 

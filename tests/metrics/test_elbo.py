@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from introsearch.extensions import resolve
 from introsearch.losses.kl import kl_standard_normal
 from introsearch.metrics import elbo
 from introsearch.metrics.responsibilities import responsibility_entropy
@@ -11,7 +12,6 @@ from introsearch.nets.mlp import MLPDecoder, MLPEncoder, Posterior
 from introsearch.priors.base import Components
 from introsearch.priors.gaussian import StandardGaussian
 from introsearch.priors.mixture import MixtureOfGaussians
-from introsearch.registry import resolve
 
 
 def view(prior=None):

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from introsearch.extensions import resolve
 from introsearch.metrics.histograms import (
     NUM_BINS,
     hist_jsd,
@@ -15,7 +16,6 @@ from introsearch.metrics.histograms import (
     smoothed,
 )
 from introsearch.metrics.view import ModelView
-from introsearch.registry import resolve
 
 METRICS = (hist_kl, hist_jsd, hist_kl_paper, hist_jsd_paper)
 

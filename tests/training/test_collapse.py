@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from introsearch.errors import ConfigError, TrialDiverged
+from introsearch.extensions import load, metrics_for
 from introsearch.losses.collapse import collapse_loss
-from introsearch.registry import TRAINERS, load, metrics_for
+from introsearch.registry import TRAINERS
 from introsearch.training import collapse
 from introsearch.training.collapse_data import correlated_rows
 from introsearch.training.collapse_likelihood import importance_nll

@@ -5,8 +5,9 @@ import torch
 from torch.distributions import Normal, kl_divergence
 
 from introsearch.errors import ConfigError
+from introsearch.extensions import load
 from introsearch.losses.collapse import collapse_loss
-from introsearch.registry import TRAINERS, load
+from introsearch.registry import TRAINERS
 from introsearch.training.collapse_likelihood import importance_nll
 from introsearch.training.collapse_moments import mean_moments, sampled_moments
 from introsearch.training.settings import resolve_settings, settings_to_dict

@@ -6,7 +6,8 @@ import torch
 from introsearch.collapse.hierarchical import hierarchical_optimum
 from introsearch.collapse.linear import linear_vae_optimum
 from introsearch.errors import ConfigError
-from introsearch.registry import TRAINERS, load, metrics_for
+from introsearch.extensions import load, metrics_for
+from introsearch.registry import TRAINERS
 from introsearch.study.expand import expand
 from introsearch.study.loader import load_study
 from introsearch.training.collapse_data import moment_theta

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from introsearch.errors import ConfigError
+from introsearch.extensions import load
 from introsearch.priors.mixture import MixtureOfGaussians
-from introsearch.registry import TRAINERS, load
+from introsearch.registry import TRAINERS
 from introsearch.results.record import DIVERGED
 from introsearch.study.order import TrialOrder
 from introsearch.training.finished import read_stage_1

@@ -7,11 +7,12 @@ import torch
 
 from introsearch.data.latent_targets import FourGaussians, ShiftedGaussian
 from introsearch.errors import ConfigError, TrialDiverged
+from introsearch.extensions import load, metrics_for
 from introsearch.metrics import latents
 from introsearch.metrics.mmd import bandwidths_of, mmd_squared
 from introsearch.priors import energy
 from introsearch.priors.energy import EnergyPrior
-from introsearch.registry import METRICS, TRAINERS, load, metrics_for
+from introsearch.registry import METRICS, TRAINERS
 from introsearch.results.image_figures import draw_images
 from introsearch.training import latent_gmm, model_figures
 from introsearch.training.latent_prior import LatentPriorTrainer

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from introsearch.errors import ConfigError
-from introsearch.registry import resolve
+from introsearch.extensions import resolve
 from introsearch.training.settings import resolve_settings, settings_to_dict
 
 SMALL = {"dataset": "digits", "channels": [4, 8], "batch_size": 16, "num_draws": 2}

@@ -8,9 +8,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from introsearch.bench.reference import introspective_step, reference_step
 from introsearch.errors import TrialDiverged
+from introsearch.extensions import load, metrics_for
 from introsearch.priors.mixture import MixtureOfGaussians
 from introsearch.priors.vamp import VampPrior
-from introsearch.registry import METRICS, TRAINERS, load, metrics_for
+from introsearch.registry import METRICS, TRAINERS
 from introsearch.training import model_figures
 from introsearch.training.collapse import CollapseTrainer
 from introsearch.training.figure_data import ImageFigure

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from introsearch.errors import ConfigError
+from introsearch.extensions import resolve
 from introsearch.nets.number_format import tf32_products
 from introsearch.priors.log_density import mixture_log_prob
-from introsearch.registry import resolve
 from introsearch.study.identity import identity
 from introsearch.training import compilation
 from introsearch.training.compilation import check_compiler, is_wanted

@@ -175,7 +175,8 @@ def _read(options: argparse.Namespace) -> Matrices:
 
 
 def _points(options: argparse.Namespace, *, images: tuple[str, ...]) -> Any:
-    from introsearch.registry import DATASETS, resolve
+    from introsearch.extensions import resolve
+    from introsearch.registry import DATASETS
 
     if options.data not in DATASETS and ":" not in options.data:
         legal = [*DATASETS, *images]
