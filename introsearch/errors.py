@@ -115,7 +115,7 @@ def nearest_hint(word: object, legal: Iterable[str]) -> str:
     Returns:
         e.g. ``did you mean 'beta_kl'? Legal: beta_kl, beta_rec``.
     """
-    words = sorted(legal)
+    words = sorted(set(legal))
     close = difflib.get_close_matches(str(word), words, n=1, cutoff=0.6)
     start = f"did you mean {close[0]!r}? " if close else ""
     return f"{start}Legal: {', '.join(words)}"

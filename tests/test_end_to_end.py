@@ -311,7 +311,10 @@ def test_a_trial_without_enough_memory_says_so(study: Study) -> None:
     assert study.wait() == 1, study.log.read_text()
     reasons = [entry["words"][record.REASON] for entry in study.record().values()]
     assert [r.startswith("out of memory") for r in reasons].count(True) == 1, reasons
-    assert "max_concurrent_trials" in "".join(reasons)
+    (reason,) = filter(None, reasons)
+    assert f" failed: {reason}\n" in study.log.read_text()
+    assert f"No trial finished in hungry:Hungry: 1 failed ({reason}).\n" in study.log.read_text()
+    assert "max_concurrent_trials" in reason
     assert [e["words"][record.STATUS] for e in study.record().values()].count("finished") == 3
 
 

@@ -169,13 +169,26 @@ def _finish(result: StudyResult, folder: Path, progress: Progress, *, store: str
     statuses = result.frame["status"]
     without = [group for group, identity in result.chosen.items() if identity is None]
     for group in without:
-        progress.say(f"No trial finished in {group}.")
+        progress.say(f"No trial finished in {group}{_bad_ends(result, group)}.")
     failed = int((statuses == FAILED).sum())
     if failed:
         progress.say(f"{failed} of {len(statuses)} trials failed: see {folder / 'failures'}")
     of_study = result.summary[result.summary["metric"] == result.study.metric.name]
     incomplete = bool((of_study["missing"] > 0).any()) or not (statuses == FINISHED).any()
     return EXIT_SOME_FAILED if failed or without or incomplete else EXIT_DONE
+
+
+def _bad_ends(result: StudyResult, group: str) -> str:
+    """How often trials of a group diverged and failed, with a reason of each."""
+    from introsearch.results.record import DIVERGED, FAILED
+
+    runs = result.frame[[group in groups for groups in result.frame["groups"]]]
+    ends = [
+        f"{len(ended)} {status} ({ended['reason'].iloc[0]})"
+        for status in (DIVERGED, FAILED)
+        if not (ended := runs[runs["status"] == status]).empty
+    ]
+    return f": {', '.join(ends)}" if ends else ""
 
 
 def _groups(study: Study) -> Sequence[str]:

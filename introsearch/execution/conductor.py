@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from introsearch.execution.crashes import crash_reason
+from introsearch.execution.crashes import crash_reason, without_colours
 from introsearch.execution.suggester import Suggester
 from introsearch.results import record
 from introsearch.results.record import Evaluation
@@ -69,6 +69,7 @@ class Conductor:
         self.queue: deque[Trial] = deque()
         self.open: dict[str, _OpenTrial] = {}
         self.ended: set[str] = set()
+        self.failures: dict[str, str] = {}  # trials that failed by now, and why
         self.abort_reason = ""
         self.too_many_failed = False
         self._settled = record.SETTLED - ({record.STOPPED} if reopen_stopped else set())
@@ -138,7 +139,7 @@ class Conductor:
         opened = self.open[name]
         path = traceback_path(self.folder, name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(traceback)
+        path.write_text(without_colours(traceback))
         opened.status = record.FAILED
         opened.reason = crash_reason(traceback, killed_by_kernel=killed_by_kernel)
         for ladder in self._ladders_of(opened.trial):
@@ -274,6 +275,7 @@ class Conductor:
         name = opened.trial.name
         artifacts = figure_paths(self.folder, name, up_to=self.recorder.trials[name].iteration)
         if status == record.FAILED:
+            self.failures[name] = opened.reason
             artifacts = [*artifacts, traceback_path(self.folder, name)]
         else:  # it may be there from an attempt before
             traceback_path(self.folder, name).unlink(missing_ok=True)

@@ -21,6 +21,7 @@ _MEMORY_ERRORS = re.compile(
 _DEAD_WORKER = re.compile(r"The actor died unexpectedly|its worker process has died|Worker crashed")
 _ATTEMPT = re.compile(r"^Failure # \d+.*$", re.MULTILINE)
 _EXCEPTION = re.compile(r"^[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|Died)\b.*")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _EVENTS = (Path("/sys/fs/cgroup/memory.events"), Path("/proc/vmstat"))
 
 
@@ -44,6 +45,11 @@ def crash_reason(text: str, *, killed_by_kernel: bool = False) -> str:
         killer = f"{OUT_OF_MEMORY}: the kernel killed its worker"
         return killer if killed_by_kernel else WORKER_DIED
     return next((line for line in reversed(lines) if _EXCEPTION.match(line)), lines[-1])
+
+
+def without_colours(text: str) -> str:
+    """A traceback as Ray words it, for a file: without the codes that colour a terminal."""
+    return _COLOUR.sub("", text)
 
 
 def kernel_kills() -> int:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 LOG_EVERY_S = 60.0
 REDRAW_EVERY_S = 0.5
+MAX_REASONS = 5  # of failures, told as they happen
 COLUMNS = (record.FINISHED, record.STOPPED, record.RUNNING, record.DIVERGED, record.FAILED)
 
 
@@ -44,6 +45,7 @@ class Progress:
         self.stage = ""
         self.stage_start = self.last_shown = time.monotonic()
         self.ended_before = 0
+        self.reasons: set[str] = set()
 
     def __enter__(self) -> Progress:
         if self.console.is_terminal:
@@ -75,7 +77,8 @@ class Progress:
         self.update(conductor)
 
     def update(self, conductor: Conductor) -> None:
-        """Show the present state, if it is time to."""
+        """Show the present state, if it is time to, and at once why a trial failed."""
+        self._tell_failures(conductor)
         now = time.monotonic()
         if now - self.last_shown < (REDRAW_EVERY_S if self.live else LOG_EVERY_S):
             return
@@ -84,6 +87,12 @@ class Progress:
             self.live.update(self._table(conductor), refresh=True)
         else:
             self.say(self._line(conductor))
+
+    def _tell_failures(self, conductor: Conductor) -> None:
+        for name, reason in conductor.failures.items():
+            if reason not in self.reasons and len(self.reasons) < MAX_REASONS:
+                self.reasons.add(reason)
+                self.say(f"{name} failed: {reason}")
 
     def _line(self, conductor: Conductor) -> str:
         counts = conductor.counts()

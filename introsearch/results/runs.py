@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from mlflow import MlflowClient
@@ -174,9 +175,10 @@ def find_experiment(client: MlflowClient, name: str) -> str:
         or not any(runs_of(client, experiment.experiment_id, level="study"))
     ):
         names = [e.name for e in client.search_experiments() if e.name != "Default"]
+        word = PurePath(name).stem if name.endswith((".yaml", ".yml")) else name
         raise ConfigError(
             f"the store has no study {name!r}",
-            hint=nearest_hint(name, names) if names else "it has none yet: run one first",
+            hint=nearest_hint(word, names) if names else "it has none yet: run one first",
         )
     return str(experiment.experiment_id)
 

@@ -23,8 +23,9 @@ def apply_overrides(
         top_level: keys of the file's root.
 
     Raises:
-        ConfigError: no ``=``, a key below something that is no mapping, an unknown variant, or a
-            parameter that every variant sets itself, so that the change would have no effect.
+        ConfigError: no ``=`` or nothing after it, a key below something that is no mapping, an
+            unknown variant, or a parameter that every variant sets itself, so that the change would
+            have no effect.
     """
     for override in overrides:
         key, equals, text = override.partition("=")
@@ -33,6 +34,9 @@ def apply_overrides(
             raise ConfigError(
                 f"{override!r} is not key=value", file=FILE, hint="e.g. --set seeds.report=[1,2]"
             )
+        if not text.strip():
+            hint = f"null, if the file's value is to be removed: --set {key}=null"
+            raise ConfigError(f"{override!r} has no value", file=FILE, hint=hint)
         _set(document, _from_root(document, key, top_level), text)
 
 

@@ -118,7 +118,9 @@ class Parameter:
             if isinstance(number, bool) or not isinstance(number, int | float):
                 raise ConfigError(
                     f"cannot multiply {label(value)} with {self.times}: {label(factor)}",
-                    hint="times needs numbers on both sides",
+                    hint=f"to try each: {self.times}: {{values: {label(factor)}}}"
+                    if isinstance(factor, list)
+                    else "times needs numbers on both sides",
                 )
         return round_12(value * factor)
 

@@ -13,6 +13,14 @@ from introsearch.study.yaml_loader import Document
 from introsearch.training.fields import Bounds, field_type
 
 T = TypeVar("T")
+EXAMPLES = {  # of keys that a file must have
+    "trainer": "sintrovae",
+    "metric": "{name: hist_kl_paper, goal: minimize}",
+    "groups": "[dataset, variant]",
+    "seeds": "{select: [0], report: [1, 2, 3]}",
+    "parameters": "{dataset: rings, ...}",
+    "type": "local (or ray, or slurm)",
+}
 
 
 class Section:
@@ -49,7 +57,8 @@ class Section:
                 raise self.error("unknown key", name, hint=nearest_hint(name, legal))
         for name in required:
             if self.data.get(name) is None:
-                hint = f"add {name}: ... {'to ' + key if key else 'to the file'}"
+                example = EXAMPLES.get(name, "...")
+                hint = f"add {name}: {example} {'to ' + key if key else 'to the file'}"
                 raise self.error(f"the key {name!r} is missing", name, hint=hint)
 
     def child(

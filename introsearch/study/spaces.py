@@ -151,11 +151,12 @@ def in_file(
     name = name or error.key
     own = study.variants[variant].parameters.get(name) is not None
     key = f"variants.{variant}.{name}" if own else f"parameters.{name}"
-    hint = error.hint or f"change {name} here"
+    parameters = _parameters_of(study, variant)
+    change = f"change {name} here" if name in parameters else f"a default: add {name}: ... here"
+    hint = error.hint or change
     if not own and name in study.parameters:
         hint += f"; for this variant only: variants.{variant}.{name}: ... (null removes it)"
     message = error.message
-    parameters = _parameters_of(study, variant)
     if values is not None:
         varied = [n for n, p in parameters.items() if len(p.values) != 1]
         point = ", ".join([f"variant: {variant}"] + [f"{n}: {values[n]}" for n in varied])

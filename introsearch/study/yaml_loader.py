@@ -6,6 +6,7 @@ are strings, there are no dates, and a duplicate key is an error.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -162,10 +163,12 @@ def _read_text(path: Path) -> str:
 
 def _similar_files(path: Path) -> str:
     try:
-        names = sorted(str(p) for p in path.parent.glob("*.y*ml"))
+        names = sorted(str(p) for p in path.parent.glob("*.y*ml") if p.is_file())
     except OSError:
         names = []
-    return f"there are: {', '.join(names[:8])}" if names else "check the path"
+    close = difflib.get_close_matches(str(path), names, n=1)
+    start = f"did you mean {close[0]}? " if close else ""
+    return f"{start}There are: {', '.join(names[:8])}" if names else "check the path"
 
 
 def _syntax_error(error: yaml.YAMLError, text: str, *, file: str, key: str) -> ConfigError:
@@ -184,8 +187,10 @@ def _syntax_error(error: yaml.YAMLError, text: str, *, file: str, key: str) -> C
     indentation = line[: len(line) - len(line.lstrip())]
     if "\t" in indentation or line[mark.column : mark.column + 1] == "\t":
         message, hint = "a tab where YAML allows only spaces", "replace tabs by spaces"
+    elif (problem := getattr(error, "problem", None)) == "but found another document":
+        message, hint = "a second document begins", "a file holds one; remove the line '---'"
     else:
-        problem = getattr(error, "problem", None) or getattr(error, "context", None)
+        problem = problem or getattr(error, "context", None)
         message = f"is not YAML: {problem}"
         hint = "check colons, quotes, brackets and indentation here and on the line before"
     return ConfigError(message, file=file, line=mark.line + 1, key=key, hint=hint)

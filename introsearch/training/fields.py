@@ -144,7 +144,8 @@ def coerce(key: str, value: Any, wanted: FieldType) -> Any:
     """
     if (value is None and wanted.optional) or (isinstance(value, bool) and wanted.switch):
         return value
-    wrong = ConfigError(f"must be {wanted.words}, not {value!r}", key=key)
+    hint = f"to try each: {key}: {{values: {value}}}" if isinstance(value, list) else ""
+    wrong = ConfigError(f"must be {wanted.words}, not {value!r}", key=key, hint=hint)
     if wanted.many:
         if not isinstance(value, list | tuple):
             raise wrong

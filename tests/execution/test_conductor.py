@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import json
 import random
 import shutil
@@ -13,8 +14,10 @@ from typing import Any
 
 import pytest
 from mlflow import MlflowClient
+from rich.console import Console
 
 from introsearch.execution.conductor import Conductor
+from introsearch.execution.progress import Progress
 from introsearch.results import record
 from introsearch.results.record import Evaluation
 from introsearch.results.runs import runs_of
@@ -23,7 +26,7 @@ from introsearch.study.ladder import Ladder
 from introsearch.study.loader import load_study
 from introsearch.study.model import Study, Trial, trial_name
 from introsearch.tracking.recorder import Recorder
-from introsearch.trial_files import checkpoint_path, figure_path, write_atomically
+from introsearch.trial_files import checkpoint_path, figure_path, traceback_path, write_atomically
 from tests.conftest import close, open_quickly
 
 METRIC = "hist_kl_paper"
@@ -421,7 +424,8 @@ def test_a_crash_is_recorded_and_tried_again(study: Study, make_site: MakeSite) 
     name = names(study, "mog")[0]
     site.conductor.on_start(name)
     site.conductor.on_evaluation(name, site.curves.evaluations(name)[0])
-    site.conductor.on_crash(name, TRACEBACK)
+    site.conductor.on_crash(name, f"\x1b[36m{TRACEBACK}\x1b[39m")
+    assert traceback_path(site.folder, name).read_text() == TRACEBACK
     entry = site.record()[name]
     assert entry[record.STATUS] == record.FAILED
     assert entry[record.REASON] == "RuntimeError: out of memory"
@@ -438,6 +442,18 @@ def test_a_crash_is_recorded_and_tried_again(study: Study, make_site: MakeSite) 
     assert entry[record.STATUS] == record.FINISHED
     assert entry[record.REASON] == ""
     assert not (site.folder / "failures" / f"{name}.txt").exists()
+
+
+def test_why_trials_failed_is_told_at_once(study: Study, make_site: MakeSite) -> None:
+    site = make_site(Curves(10))
+    text = io.StringIO()
+    console = Console(file=text, soft_wrap=True)
+    progress = Progress(["mog"], metric=METRIC, goal="minimize", console=console)
+    for name in names(study, "mog")[:2]:
+        site.conductor.on_crash(name, TRACEBACK)
+        progress.update(site.conductor)
+    first = names(study, "mog")[0]
+    assert text.getvalue() == f"{first} failed: RuntimeError: out of memory\n", "each reason once"
 
 
 def test_a_trial_that_cannot_even_start_is_a_crash(study: Study, make_site: MakeSite) -> None:

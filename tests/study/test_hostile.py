@@ -49,6 +49,10 @@ EDITS = [
     ("[0.1, 0.3]", "[0.1, no]", "parameters.beta_neg", 10, "beta_kl: no", "numbers"),
     ("{values: [0.1, 0.3]}", "{times: beta_neg, values: [1]}", "parameters.beta_kl", 9,
      "beta_kl -> beta_neg -> beta_kl", "values of its own"),
+    ("{values: [0.1, 0.3]}", "[0.1, 0.3]", "parameters.beta_neg", 10, "multiply",
+     "to try each: beta_kl: {values: [0.1, 0.3]}"),
+    ("components: 8", "components: [4, 8]", "variants.ip.components", 16, "a whole number",
+     "to try each: components: {values: [4, 8]}"),
     ("times: beta_kl", "times: dataset", "parameters.beta_neg", 10, "multiply", "numbers"),
     ("{values: [0.1, 0.3]}", "{distribution: uniform, min: 0.1, max: 1}",
      "parameters.beta_kl.distribution", 9, "grid", "method: random"),
@@ -84,7 +88,7 @@ EDITS = [
     ("name: small", "evaluate_every: 0", "evaluate_every", 1, "at least 1", "evaluate_every"),
     ("  beta_neg:", "  beta_kl:", "parameters.beta_kl", 10, "duplicate", "line 9"),
     ("  beta_neg:", "\tbeta_neg:", "", 10, "tab", "spaces"),
-    ("trainer: sintrovae\n", "", "trainer", 1, "missing", "add trainer"),
+    ("trainer: sintrovae\n", "", "trainer", 1, "missing", "add trainer: sintrovae"),
     ("beta_kl: {values", "beta_kl: &a {again: *a, values", "parameters.beta_kl.again", 9,
      "contains itself", "alias"),
     ("[0.1, 0.3]", "!!python/name:os.system x", "parameters.beta_kl.values", 9, "tag", "remove"),
@@ -114,7 +118,7 @@ def test_edits(edit: tuple[str, str, str, int, str, str], small: str, load: Load
         ("- a\n- b\n", 1, "a list"),
         ("a: [1,\n", 2, "not YAML"),
         ("a: 1\nb: {c: 'x\n", 3, "not YAML"),
-        ("a: 1\n---\nb: 2\n", 2, "not YAML"),
+        ("a: 1\n---\nb: 2\n", 2, "second document"),
         ("a: 1\nb: *c\n", 2, "not YAML"),
         ("a: \x00\n", 1, "not YAML"),
         ("[" * 5000, 1, "nested"),
@@ -142,6 +146,9 @@ def test_unreadable(tmp_path: Path) -> None:
         load_study(tmp_path / "missing.yaml")
     assert "other.yaml" in caught.value.hint
     assert "missing.yaml" in caught.value.file
+    with pytest.raises(ConfigError, match="no such file") as caught:
+        load_study(tmp_path / "othr.yaml")
+    assert f"did you mean {tmp_path / 'other.yaml'}?" in caught.value.hint
     with pytest.raises(ConfigError, match="directory") as caught:
         load_study(tmp_path)
     assert caught.value.hint
@@ -171,6 +178,7 @@ def test_a_grid_too_large_to_list_is_refused_at_once(small: str, load: Load) -> 
     ("override", "message", "hint"),
     [
         ("beta_kl", "not key=value", "--set"),
+        ("iterations=", "has no value", "--set iterations=null"),
         ("=3", "not key=value", "--set"),
         ("variants.sgg.beta_kl=1", "unknown variant", "'sg'"),
         ("prior=mog", "every variant", "variants.sg.prior"),
