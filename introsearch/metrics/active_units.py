@@ -7,12 +7,10 @@ from torch import Generator
 from introsearch.data.images import ImageData
 from introsearch.losses.kl import kl_per_dimension
 from introsearch.metrics.collapse_curve import unit_numbers
-from introsearch.metrics.image_batches import encode_in_batches
 from introsearch.metrics.modes import LEAST_VARIANCE, ModesView
+from introsearch.metrics.posteriors import unseen_posteriors
 from introsearch.metrics.view import ModelView
-from introsearch.nets.mlp import Posterior
 
-NUM_DATA = 5_000
 NUM_IMAGES = 2_000
 LEAST_KL = 0.01
 
@@ -25,7 +23,7 @@ def active_units(view: ModelView | ModesView, generator: Generator) -> float:
     if isinstance(view, ModesView):
         variances = view.mean_variances[0]
     else:
-        variances = _posterior(view, generator).mu.var(dim=0)
+        variances = unseen_posteriors(view, generator).mu.var(dim=0)
     return float((variances > LEAST_VARIANCE).sum())
 
 
@@ -38,7 +36,7 @@ def active_pairs(view: ModelView | ModesView, generator: Generator) -> float:
     if isinstance(view, ModesView):
         kl = view.pair_kl
     else:
-        kl = kl_per_dimension(*_posterior(view, generator))
+        kl = kl_per_dimension(*unseen_posteriors(view, generator))
     return float((kl >= LEAST_KL).double().mean())
 
 
@@ -47,21 +45,7 @@ def latent_numbers(view: ModelView, generator: Generator) -> dict[str, float]:
 
     Of fresh points or of the first 2,000 test images.
     """
-    data = view.dataset
-    if isinstance(data, ImageData):
-        posterior = encode_in_batches(view.encoder, data.test.images[:NUM_IMAGES])
-    else:
-        posterior = Posterior(*view.encoder(data.sample(NUM_DATA, generator)))
-    return unit_numbers(*posterior)
-
-
-def _posterior(view: ModelView, generator: Generator) -> Posterior:
-    """Of fresh points or of test images: mu and logvar, [N, L]."""
-    if "posterior" not in view.memo:
-        data = view.dataset
-        if isinstance(data, ImageData):
-            view.memo["posterior"] = encode_in_batches(view.encoder, data.test.images)
-        else:
-            view.memo["posterior"] = Posterior(*view.encoder(data.sample(NUM_DATA, generator)))
-    posterior: Posterior = view.memo["posterior"]
-    return posterior
+    mu, logvar = unseen_posteriors(view, generator)
+    if isinstance(view.dataset, ImageData):
+        mu, logvar = mu[:NUM_IMAGES], logvar[:NUM_IMAGES]
+    return unit_numbers(mu, logvar)

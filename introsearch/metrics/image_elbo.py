@@ -9,6 +9,7 @@ from introsearch.data.images import ImageData
 from introsearch.losses.kl import kl_monte_carlo, kl_standard_normal, reparameterise
 from introsearch.losses.vae import squared_error
 from introsearch.metrics.image_batches import batches
+from introsearch.metrics.posteriors import unseen_posteriors
 from introsearch.metrics.view import ModelView
 from introsearch.priors.gaussian import StandardGaussian
 
@@ -36,8 +37,10 @@ def _elbo_parts(view: ModelView, generator: Generator) -> tuple[float, float]:
     assert isinstance(data, ImageData)  # the registry sees to it
     if "elbo parts" not in view.memo:
         rec, kl = 0.0, 0.0
+        posteriors, done = unseen_posteriors(view, generator), 0
         for x in batches(data.test.images):
-            mu, logvar = view.encoder(x)
+            mu, logvar = (part[done : done + len(x)] for part in posteriors)
+            done += len(x)
             noise = torch.randn(NUM_DRAWS, *mu.shape, generator=generator, device=mu.device)
             rec += float(squared_error(x, view.decoder(reparameterise(mu, logvar, noise[0]))).sum())
             if isinstance(view.prior, StandardGaussian):

@@ -182,6 +182,7 @@ class LatentPriorTrainer(VAE):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from `state`: on the CPU bit for bit as if never interrupted."""
         self.iteration = state["iteration"]
+        self._seen = None
         if state["has_stage_1"]:
             self._take_over(state)
         for name, player in self.players.items():

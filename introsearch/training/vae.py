@@ -49,6 +49,7 @@ class VAE(StepwiseTrainer):
         self.seed = seed
         self.device = torch.device(device)
         self.iteration = 0
+        self._seen: ModelView | None = None  # what was judged last, since the last iteration
         self.dataset = self._open_dataset()
         self.streams = {p: make_stream(seed, p, device=self.device) for p in ("data", "noise")}
         with torch.random.fork_rng(devices=[]):
@@ -111,6 +112,7 @@ class VAE(StepwiseTrainer):
     # -- training -------------------------------------------------------------------------------
 
     def advance(self, iterations: int) -> dict[str, float]:
+        self._seen = None
         with tf32_products(allowed=self._may_round_products):
             return super().advance(iterations)
 
@@ -186,14 +188,19 @@ class VAE(StepwiseTrainer):
             ConfigError: no such metric.
         """
         view = self._averaged_view() if averaged else self._view()
+        if not averaged:
+            self._seen = view
         return {
             name: float(resolve("metric", name)(view, self._evaluation_stream())) for name in names
         }
 
     @torch.no_grad()
     def details(self) -> dict[str, float]:
-        """How much each latent dimension is used (`metrics.active_units.latent_numbers`)."""
-        return latent_numbers(self._view(), self._evaluation_stream())
+        """How much each latent dimension is used (`metrics.active_units.latent_numbers`).
+
+        Right after `evaluate`, from the posterior that its metrics made.
+        """
+        return latent_numbers(self._seen or self._view(), self._evaluation_stream())
 
     @torch.no_grad()
     def figures(self) -> dict[str, Figure]:
@@ -240,6 +247,7 @@ class VAE(StepwiseTrainer):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from `state`: on the CPU bit for bit as if never interrupted."""
         self.iteration = state["iteration"]
+        self._seen = None
         self._restore_prior()
         self.encoder.load_state_dict(state["encoder"])
         self.decoder.load_state_dict(state["decoder"])

@@ -110,8 +110,8 @@ class TestEveryColumn:
         watched, alone = make(column), make(column)
         names = metrics_for(watched.settings.dataset)
         for _ in range(4):
-            watched.evaluate([n for n in names if not METRICS[n].costly])
             details = watched.details()
+            watched.evaluate([n for n in names if not METRICS[n].costly])
             assert details == watched.details()
             assert details["unit_kl/01"] >= details["unit_kl/02"]
             watched.figures()
@@ -120,6 +120,17 @@ class TestEveryColumn:
         alone.advance(40)
         assert torch.equal(global_state, torch.get_rng_state())
         assert same(weights(watched), weights(alone))
+
+    def test_details_are_of_the_model_as_it_is_now(self, column):
+        """Whatever an evaluation before left for them."""
+        first, second = make(column), make(column)
+        first.evaluate(["active_units"])
+        before = first.details()
+        first.advance(3)
+        assert first.details() != before
+        second.evaluate(["active_units"])
+        second.load_state_dict(copy.deepcopy(first.state_dict()))
+        assert second.details() == first.details()
 
     def test_figures_are_whole(self, column):
         trainer = make(column)
