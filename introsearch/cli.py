@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from introsearch import __version__
-from introsearch.bench.command import add_bench
+from introsearch.commands.bench import add_bench
 from introsearch.commands.collapse import add_collapse
 from introsearch.commands.options import (
     EXIT_BAD_INPUT,

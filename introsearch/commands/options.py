@@ -21,6 +21,15 @@ EXIT_DONE, EXIT_SOME_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
 def add_study_options(parser: argparse.ArgumentParser) -> None:
     """Options of commands that take a study file."""
     parser.add_argument("file", metavar="FILE", help="study file (YAML)")
+    add_override_option(parser)
+    parser.add_argument("--name", help="run it under another name, with a record of its own")
+    parser.add_argument(
+        "--cluster", metavar="FILE", help="cluster file: where it runs (default: this machine)"
+    )
+
+
+def add_override_option(parser: argparse.ArgumentParser) -> None:
+    """The option that changes a study file's values."""
     parser.add_argument(
         "--set",
         dest="overrides",
@@ -28,10 +37,6 @@ def add_study_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="KEY=VALUE",
         help="replace a value of the file, e.g. iterations=500 or budget.max_hours=2; repeatable",
-    )
-    parser.add_argument("--name", help="run it under another name, with a record of its own")
-    parser.add_argument(
-        "--cluster", metavar="FILE", help="cluster file: where it runs (default: this machine)"
     )
 
 

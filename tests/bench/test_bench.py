@@ -1,6 +1,3 @@
-import json
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
@@ -10,7 +7,6 @@ from introsearch.bench.measure import measure, measure_or_reason
 from introsearch.bench.measurement import Measurement, bench_text
 from introsearch.bench.reference import introspective_step, reference_step
 from introsearch.bench.run import default_orders, study_orders
-from introsearch.cli import main
 from introsearch.extensions import resolve
 from introsearch.study.loader import load_study
 from introsearch.training.settings import resolve_settings, settings_to_dict
@@ -135,28 +131,3 @@ def test_tables_hold_every_variant_and_every_reason():
     assert lines[2].split()[3:5] == ["500.0", "10.0x"]
     assert lines[5].split() == ["sg", "10.0", "40.0"]
     assert lines[-1] == "bad: not finite"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["--threads", "0"], "at least 1"),
-        (["--set", "iterations=5"], "none is given"),
-        (["missing.yaml"], "missing.yaml"),
-    ],
-)
-def test_bad_input_is_one_clear_error(capsys, arguments, words):
-    assert main(["bench", *arguments]) == 2
-    message = capsys.readouterr().err
-    assert words in message
-    assert message.count("\n") <= 3
-
-
-@pytest.mark.slow
-def test_a_study_is_measured_from_the_command_line(tmp_path):
-    (tmp_path / "s.yaml").write_text(STUDY)
-    command = [sys.executable, "-m", "introsearch", "bench", "s.yaml", "--json"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert done.stderr.splitlines() == ["measuring 1 of 2: sg", "measuring 2 of 2: mog"]
-    measured = json.loads(done.stdout)
-    assert all(m["speedup"] > 0 for m in measured.values())

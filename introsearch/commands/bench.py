@@ -5,16 +5,27 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from introsearch.commands.options import (
+    EXIT_DONE,
+    EXIT_SOME_FAILED,
+    Commands,
+    add_data_options,
+    add_override_option,
+    add_store_options,
+    check_stage_1,
+    use_folders,
+)
 from introsearch.errors import ConfigError
 
 if TYPE_CHECKING:
     from introsearch.bench.measurement import Measurement
+    from introsearch.study.order import TrialOrder
 
 
-def add_bench(commands: Any) -> None:
-    """Add the command to the sub-parsers of `introsearch`."""
+def add_bench(commands: Commands) -> None:
+    """Add the command to a parser's."""
     bench = commands.add_parser(
         "bench",
         help="measure how fast trainers are here",
@@ -22,37 +33,41 @@ def add_bench(commands: Any) -> None:
         "benchmark's, against a plain implementation and this machine's matrix products.",
     )
     bench.add_argument("file", metavar="STUDY", nargs="?", help="study file (YAML)")
-    bench.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="replace a value of the file, e.g. parameters.batch_size=64; repeatable",
-    )
+    add_override_option(bench)
     bench.add_argument(
         "--threads", type=int, help="CPU threads (default: the study's resources.cpus, or 1)"
     )
+    add_store_options(bench)
+    add_data_options(bench)
     bench.add_argument("--json", action="store_true", help="print everything as JSON")
     bench.set_defaults(command=_bench)
 
 
 def _bench(options: argparse.Namespace) -> int:
-    from introsearch.bench.run import default_orders, run_bench, study_orders
-    from introsearch.study.loader import load_study
-
     if options.threads is not None and options.threads < 1:
         raise ConfigError(f"must be at least 1, not {options.threads}", key="--threads")
+    orders = _orders(options)
+    from introsearch.bench.run import run_bench
+
+    measured = run_bench(orders, notify=lambda text: print(text, file=sys.stderr, flush=True))
+    _show(measured, as_json=options.json)
+    has_failed = any(isinstance(m, str) for m in measured.values())
+    return EXIT_SOME_FAILED if has_failed else EXIT_DONE
+
+
+def _orders(options: argparse.Namespace) -> dict[str, TrialOrder]:
+    """What is to be measured, by variant."""
+    from introsearch.bench.run import default_orders, study_orders
+    from introsearch.study.loader import load_study
+
     if options.file is None:
         if options.overrides:
             raise ConfigError("changes a study, and none is given", key="--set")
-        orders = default_orders(threads=options.threads or 1)
-    else:
-        study = load_study(options.file, overrides=options.overrides)
-        orders = study_orders(study, threads=options.threads)
-    measured = run_bench(orders, notify=lambda text: print(text, file=sys.stderr, flush=True))
-    _show(measured, as_json=options.json)
-    return int(any(isinstance(m, str) for m in measured.values()))
+        return default_orders(threads=options.threads or 1)
+    use_folders(options)
+    study = load_study(options.file, overrides=options.overrides)
+    check_stage_1(study, options)
+    return study_orders(study, threads=options.threads)
 
 
 def _show(measured: dict[str, Measurement | str], *, as_json: bool) -> None:
