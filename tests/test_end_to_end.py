@@ -340,4 +340,5 @@ def test_a_grown_study_runs_only_what_is_new(whole: Study) -> None:
     assert (whole.table, whole.record()) == (table, before)
     whole.start("--accept-edit")
     assert whole.wait() == 0, whole.log.read_text()
-    assert {key: whole.record()[key] for key in before} == before
+    after = whole.record()
+    assert {key: after[key] for key in before} == before

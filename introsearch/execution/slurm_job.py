@@ -112,15 +112,19 @@ class Supervisor:
         assert self.driver is not None
         if self.asked_to_end is None:
             return False
-        if self.told_to_end == math.inf:
-            self.told_to_end = time.monotonic()
-            if self.asked_to_end == signal.SIGUSR1:
-                say("Time is nearly over: trials stop, and the job goes on later.")
+        self._note_end()
         if time.monotonic() - self.told_to_end > REMIND_AFTER_S and not self.is_reminded:
             # It ignores further signals, but not Ctrl-C, lest the first was lost.
             self.is_reminded = True
             self.driver.send_signal(signal.SIGINT)
         return self._time_left() <= 0
+
+    def _note_end(self) -> None:
+        """The study has just been told to end, or a while ago."""
+        if self.told_to_end == math.inf:
+            self.told_to_end = time.monotonic()
+            if self.asked_to_end == signal.SIGUSR1:
+                say("Time is nearly over: trials stop, and the job goes on later.")
 
     def _time_left(self) -> float:
         """For the study to end, if it has been told to."""
@@ -132,9 +136,12 @@ class Supervisor:
         assert self.driver is not None
         if self.driver.poll() is None:
             self.driver.terminate()
-        is_told = self.asked_to_end is not None and self.told_to_end < math.inf
+        patience = HEADLESS_PATIENCE_S
+        if self.asked_to_end is not None:
+            self._note_end()
+            patience = self._time_left()
         try:
-            return self.driver.wait(self._time_left() if is_told else HEADLESS_PATIENCE_S)
+            return self.driver.wait(patience)
         except subprocess.TimeoutExpired:
             self.driver.kill()
             return self.driver.wait()

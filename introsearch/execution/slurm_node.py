@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import math
 import os
 import signal
 import subprocess
@@ -23,6 +24,9 @@ VISIBLE = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "ZE_AFFINITY_MASK")
 END = signal.SIGUSR2  # srun hands it on; SIGTERM it turns into SIGKILL
 POLL_S, LOOK_S = 0.2, 10.0
 END_PATIENCE_S = 5.0  # Ray says goodbye to its head, and waits for it even if it has died
+# After SIGTERM, which Slurm sends to all nodes of a job at once: the study needs Ray to stop its
+# trials and record them, and then says END. Slurm's KillWait is 30 s where a site keeps it.
+SIGTERM_PATIENCE_S = 22.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,11 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(command: list[str], watch: FirstNodeWatch | None) -> int:
     """Until Ray ends here, and not on the first node too, or somebody says so."""
-    told: list[int] = []
-    for number in (END, signal.SIGTERM):
-        signal.signal(number, lambda number, frame: told.append(number))
+    ends: list[float] = []  # when somebody wants it to
+    for number, patience in ((END, 0.0), (signal.SIGTERM, SIGTERM_PATIENCE_S)):
+        signal.signal(number, lambda *_, after=patience: ends.append(time.monotonic() + after))
     child, next_look = subprocess.Popen(command), time.monotonic() + LOOK_S
-    while not told:
+    while time.monotonic() < min(ends, default=math.inf):
         if child.poll() is not None and (watch is None or watch.sees_head()):
             break
         if watch is not None and time.monotonic() > next_look:

@@ -54,9 +54,9 @@ budget: {max_failed_trials: 1}
 Record = dict[str, Any]
 
 
-@pytest.fixture
-def study(tmp_path: Path) -> Study:
-    path = tmp_path / "study.yaml"
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    path = tmp_path_factory.mktemp("study") / "study.yaml"
     path.write_text(STUDY)
     return load_study(path)
 
@@ -211,6 +211,25 @@ class Site:
 MakeSite = Callable[..., Site]
 
 
+@pytest.fixture(scope="module")
+def whole(
+    study: Study, empty_database: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    """A study that was left alone, in which some trials diverge. Not to be changed."""
+    folder = tmp_path_factory.mktemp("whole")
+    shutil.copy(empty_database, folder)
+    client = open_quickly(folder / "mlflow.db")
+    site = Site(study, client, folder, Curves(4, some_diverging(study)))
+    site.run(seed=1)
+    yield site
+    close(client)
+
+
+@pytest.fixture(scope="module")
+def whole_record(whole: Site) -> dict[str, Record]:
+    return whole.record()
+
+
 @pytest.fixture
 def make_site(study: Study, empty_database: Path, tmp_path: Path) -> Iterator[MakeSite]:
     """Sites with a store each, in folders of their own."""
@@ -248,18 +267,18 @@ def some_diverging(study: Study) -> dict[str, int]:
 # -- the record does not depend on the order ------------------------------------------------------
 
 
-def test_any_order_of_reports_gives_the_same_record(study: Study, make_site: MakeSite) -> None:
-    curves = Curves(1, some_diverging(study))
-    records = []
-    for seed, at_once in enumerate((1, 3, 100)):
-        site = make_site(curves)
-        site.run(seed=seed, at_once=at_once)
-        assert not site.conductor.pending()
-        assert not site.conductor.open
-        records.append(site.record())
-    assert len(set(statuses(site).values())) > 1, "all trials ended alike: shows little"
-    for other in records[1:]:
-        assert other == records[0]
+@pytest.mark.parametrize("at_once", [1, 100])
+def test_any_order_of_reports_gives_the_same_record(
+    whole: Site, whole_record: dict[str, Record], make_site: MakeSite, at_once: int
+) -> None:
+    """As that of three trials at a time."""
+    site = make_site(whole.curves)
+    site.run(seed=at_once, at_once=at_once)
+    assert not site.conductor.pending()
+    assert not site.conductor.open
+    ends = {entry[record.STATUS] for entry in whole_record.values()}
+    assert len(ends) > 1, "all trials ended alike: shows little"
+    assert site.record() == whole_record
 
 
 def test_the_record_is_what_the_ladders_say(study: Study, make_site: MakeSite) -> None:
@@ -327,24 +346,22 @@ def test_a_collapsed_trial_ranks_last_where_asked(
 
 @pytest.mark.parametrize("kill_after", [1, 8, 15])
 def test_a_killed_driver_is_continued_to_the_same_record(
-    study: Study, make_site: MakeSite, kill_after: int
+    whole: Site, whole_record: dict[str, Record], make_site: MakeSite, kill_after: int
 ) -> None:
-    curves = Curves(4, some_diverging(study))
-    whole, killed = make_site(curves), make_site(curves)
-    whole.run(seed=1)
+    killed = make_site(whole.curves)
     for seed, moment in enumerate((kill_after, 2)):
         killed.open()
         with pytest.raises(Killed):
             killed.run(seed=seed, at_once=4, kill_after=moment)
     killed.open()
     killed.run(seed=9)
-    assert killed.record() == whole.record()
+    assert killed.record() == whole_record
 
 
-def test_an_interrupted_trial_is_marked_and_continued(study: Study, make_site: MakeSite) -> None:
-    curves = Curves(5)
-    whole, site = make_site(curves), make_site(curves)
-    whole.run()
+def test_an_interrupted_trial_is_marked_and_continued(
+    whole: Site, whole_record: dict[str, Record], make_site: MakeSite
+) -> None:
+    site = make_site(whole.curves)
     with pytest.raises(Killed):
         site.run(seed=3, at_once=4, kill_after=12)
     site.conductor.interrupt()
@@ -355,15 +372,14 @@ def test_an_interrupted_trial_is_marked_and_continued(study: Study, make_site: M
     assert record.RUNNING not in statuses(site).values()
     site.open()
     site.run(seed=4)
-    assert site.record() == whole.record()
+    assert site.record() == whole_record
 
 
-def test_nothing_is_left_to_do_for_a_finished_stage(study: Study, make_site: MakeSite) -> None:
-    site = make_site(Curves(6))
-    site.run()
-    before = site.record()
-    assert site.open().pending() == []
-    assert site.record() == before
+def test_nothing_is_left_to_do_for_a_finished_stage(
+    whole: Site, whole_record: dict[str, Record]
+) -> None:
+    assert whole.open().pending() == []
+    assert whole.record() == whole_record
 
 
 def test_hearing_a_report_twice_changes_nothing(study: Study, make_site: MakeSite) -> None:
@@ -460,8 +476,9 @@ def test_a_trial_that_cannot_even_start_is_a_crash(study: Study, make_site: Make
     site = make_site(Curves(10))
     name = names(study, "low")[0]
     site.conductor.on_crash(name, "")
-    assert site.record()[name][record.STATUS] == record.FAILED
-    assert site.record()[name][record.REASON] == "unknown"
+    entry = site.record()[name]
+    assert entry[record.STATUS] == record.FAILED
+    assert entry[record.REASON] == "unknown"
 
 
 def test_a_crash_after_the_outcome_was_certain_is_none(study: Study, make_site: MakeSite) -> None:
@@ -500,8 +517,9 @@ def test_a_group_whose_trials_all_diverge_ends(study: Study, make_site: MakeSite
     site = make_site(Curves(14, diverging))
     site.run(seed=2, at_once=100)
     assert not site.conductor.open
+    entries = site.record()
     for name in diverging:
-        entry = site.record()[name]
+        entry = entries[name]
         assert entry[record.STATUS] == record.DIVERGED
         assert entry[record.REASON] == "loss is not finite"
         assert entry[record.ITERATION] == "107"
@@ -517,19 +535,20 @@ def test_a_stopped_trial_can_be_reopened(study: Study, make_site: MakeSite) -> N
     revived = site.open(trials=trials, ladders={}, reopen_stopped=True)
     assert revived.pending() == list(trials)
     site.run()
+    entries = site.record()
     for name in stopped:
-        entry = site.record()[name]
+        entry = entries[name]
         assert entry[record.STATUS] == record.FINISHED
         assert [p[0] for p in entry[METRIC]] == list(range(EVERY, END + 1, EVERY))
 
 
-def test_checkpoints_of_stopped_trials_are_kept(study: Study, make_site: MakeSite) -> None:
+def test_checkpoints_of_stopped_trials_are_kept(
+    whole: Site, whole_record: dict[str, Record]
+) -> None:
     """They may be reopened; finished ones may not."""
-    site = make_site(Curves(16, some_diverging(study)))
-    site.run()
-    for name, status in statuses(site).items():
-        kept = checkpoint_path(site.folder, name).exists()
-        assert kept == (status == record.STOPPED)
+    for name, entry in whole_record.items():
+        kept = checkpoint_path(whole.folder, name).exists()
+        assert kept == (entry[record.STATUS] == record.STOPPED)
 
 
 def test_a_selecting_seed_that_is_reported_later_is_run_again_for_what_it_lacks(
@@ -556,7 +575,6 @@ def test_a_selecting_seed_that_is_reported_later_is_run_again_for_what_it_lacks(
     ]
     assert [p[:2] for p in site._points(run.info.run_id, "gnelbo_e7")] == [(END, 1.5)]
     words = (METRIC, "loss/kl", record.STATUS, record.ITERATION, "artifacts")
-    assert {w: site.record()[trial.name][w] for w in words} == {
-        w: before[trial.name][w] for w in words
-    }
+    after = site.record()
+    assert {w: after[trial.name][w] for w in words} == {w: before[trial.name][w] for w in words}
     assert site.open(**options).pending() == []

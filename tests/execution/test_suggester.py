@@ -155,9 +155,9 @@ def evaluations(trial: Trial) -> Iterator[Evaluation]:
 MakeSite = Callable[..., Site]
 
 
-@pytest.fixture
-def study(tmp_path: Path) -> Study:
-    return load(tmp_path, STUDY)
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    return load(tmp_path_factory.mktemp("study"), STUDY)
 
 
 def load(folder: Path, text: str) -> Study:
@@ -165,15 +165,29 @@ def load(folder: Path, text: str) -> Study:
     return load_study(folder / "study.yaml")
 
 
+@pytest.fixture(scope="module")
+def whole(
+    study: Study, empty_database: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    """A study that was left alone. Not to be changed: `make_site` makes copies of it."""
+    folder = tmp_path_factory.mktemp("whole")
+    shutil.copy(empty_database, folder)
+    client = open_quickly(folder / "mlflow.db")
+    site = Site(study, client, folder)
+    site.run(seed=1)
+    yield site
+    close(client)
+
+
 @pytest.fixture
 def make_site(study: Study, empty_database: Path, tmp_path: Path) -> Iterator[MakeSite]:
     """Sites with a store each."""
     clients: list[MlflowClient] = []
 
-    def make(study: Study = study) -> Site:
+    def make(study: Study = study, *, like: Site | None = None) -> Site:
         folder = tmp_path / f"site_{len(clients)}"
         folder.mkdir()
-        shutil.copy(empty_database, folder / "mlflow.db")
+        shutil.copy(like.folder / "mlflow.db" if like else empty_database, folder / "mlflow.db")
         clients.append(open_quickly(folder / "mlflow.db"))
         return Site(study, clients[-1], folder)
 
@@ -182,23 +196,21 @@ def make_site(study: Study, empty_database: Path, tmp_path: Path) -> Iterator[Ma
         close(client)
 
 
-def test_any_order_of_completion_gives_the_same_trials(make_site: MakeSite) -> None:
-    records = []
-    for seed, at_once in enumerate((1, 100)):
-        site = make_site()
-        site.run(seed=seed, at_once=at_once)
-        assert site.conductor.done
-        assert site.conductor.to_come() == 0
-        records.append(site.record())
-    assert records[0] == records[1]
-    assert len({text for entry in records[0].values() if (text := entry[record.SUGGESTED])}) == 14
-    assert {record.FINISHED, record.STOPPED, record.DIVERGED} <= set(site.statuses())
-    assert site.statuses().count(record.RUNNING) == 0
+def test_any_order_of_completion_gives_the_same_trials(make_site: MakeSite, whole: Site) -> None:
+    """One trial after the other, or as many at a time as there are."""
+    site = make_site()
+    site.run(at_once=1)
+    for each in (site, whole):
+        assert each.conductor.done
+        assert each.conductor.to_come() == 0
+    entries = whole.record()
+    assert site.record() == entries
+    assert len({text for entry in entries.values() if (text := entry[record.SUGGESTED])}) == 14
+    assert {record.FINISHED, record.STOPPED, record.DIVERGED} <= set(whole.statuses())
+    assert whole.statuses().count(record.RUNNING) == 0
 
 
-def test_a_killed_driver_is_continued_to_the_same_record(make_site: MakeSite) -> None:
-    whole = make_site()
-    whole.run()
+def test_a_killed_driver_is_continued_to_the_same_record(make_site: MakeSite, whole: Site) -> None:
     site, rng, num_kills = make_site(), random.Random(5), 0
     while not site.conductor.done:
         try:
@@ -226,27 +238,23 @@ def test_variants_that_share_configurations_are_continued_too(
     assert site.record() == whole.record()
 
 
-def test_a_larger_budget_adds_suggestions(
-    study: Study, make_site: MakeSite, tmp_path: Path
-) -> None:
-    site = make_site()
-    site.run()
+def test_a_larger_budget_adds_suggestions(make_site: MakeSite, whole: Site, tmp_path: Path) -> None:
+    site = make_site(like=whole)
     before = site.record()
     site.study = load(tmp_path, STUDY.replace("max_trials: 7", "max_trials: 8"))
     site.open()
     assert site.conductor.to_come() == 2 * 1 * 2
     site.run()
-    assert {key: site.record()[key] for key in before} == before
-    assert len(site.record()) == len(before) + 2 + 4
+    after = site.record()
+    assert {key: after[key] for key in before} == before
+    assert len(after) == len(before) + 2 + 4
 
 
 def test_numbers_of_suggestions_that_an_edit_left_out_are_not_given_again(
-    make_site: MakeSite, tmp_path: Path
+    make_site: MakeSite, whole: Site, tmp_path: Path
 ) -> None:
-    wide = load(tmp_path, STUDY)
     narrow = load(tmp_path, STUDY.replace("max: 1}", "max: 0.2}"))
-    site = make_site(wide)
-    site.run()
+    site = make_site(like=whole)
     before = {k: v[record.SUGGESTED] for k, v in site.record().items() if v[record.SUGGESTED]}
     site.study = narrow
     site.open()

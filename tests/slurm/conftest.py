@@ -24,6 +24,7 @@ class FakeSlurm:
         self.folder = folder
         self.log = folder / "control.log"
         self.port = free_ports(3)
+        self.nodes = (f"n{self.port}x1", f"n{self.port}x2")
 
     def control(self, *words: str) -> bool:
         """Whether it succeeds; what it says is in `log`."""

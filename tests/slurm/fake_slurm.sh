@@ -2,11 +2,13 @@
 # usage: fake_slurm.sh up|down|node FOLDER [NODE]
 # A real Slurm on this machine, without systemd: a controller and two nodes, each with two GPUs that are
 # none, as root. `node` starts a node that was killed again. SLURM_PORT is the controller's port, the
-# nodes' are those after it.
+# nodes' are those after it. It is in their names too, since those are in the names of control groups,
+# and there may be another such Slurm on this machine.
 set -u
 command=$1 B=$2
 export SLURM_CONF=$B/etc/slurm.conf
 H=$(hostname -s)
+nodes=(n${SLURM_PORT}x1 n${SLURM_PORT}x2)
 
 # The parent of a stopped daemon may be slow to reap it: a zombie has ended.
 ended() { ! [ -e "/proc/$1" ] || grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null; }
@@ -66,12 +68,12 @@ SlurmdParameters=config_overrides
 KillWait=30
 SlurmctldTimeout=30
 SlurmdTimeout=30
-NodeName=node1 NodeHostname=$H NodeAddr=127.0.0.1 Port=$((SLURM_PORT + 1)) CPUs=4 RealMemory=8000 Gres=gpu:2
-NodeName=node2 NodeHostname=$H NodeAddr=127.0.0.1 Port=$((SLURM_PORT + 2)) CPUs=4 RealMemory=8000 Gres=gpu:2
+NodeName=${nodes[0]} NodeHostname=$H NodeAddr=127.0.0.1 Port=$((SLURM_PORT + 1)) CPUs=4 RealMemory=8000 Gres=gpu:2
+NodeName=${nodes[1]} NodeHostname=$H NodeAddr=127.0.0.1 Port=$((SLURM_PORT + 2)) CPUs=4 RealMemory=8000 Gres=gpu:2
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=1
 PartitionName=urgent Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=2 PreemptMode=OFF
 C
-  printf '%s\n' "NodeName=node[1-2] Name=gpu File=/dev/"{null,zero} > "$B/etc/gres.conf"
+  printf '%s\n' "NodeName=${nodes[0]},${nodes[1]} Name=gpu File=/dev/"{null,zero} > "$B/etc/gres.conf"
   # Lets slurmd start even where /sys/fs/cgroup is not mounted.
   printf 'CgroupPlugin=cgroup/v1\nCgroupAutomount=no\n' > "$B/etc/cgroup.conf"
 }
@@ -85,13 +87,13 @@ up)
     --pid-file="$B/run/munged.pid" --log-file="$B/log/munged.log" --seed-file="$B/run/seed" || exit 1
   configure
   slurmctld -f "$SLURM_CONF" || exit 1
-  for n in node1 node2; do slurmd -f "$SLURM_CONF" -N $n || exit 1; done
+  for n in "${nodes[@]}"; do slurmd -f "$SLURM_CONF" -N $n || exit 1; done
   wait_until_idle || exit 1 ;;
 node)
   slurmd -f "$SLURM_CONF" -N "$3" ;;
 down)
   scancel --user=root 2>/dev/null
   for _ in $(seq 100); do [ -z "$(squeue -h 2>/dev/null)" ] && break; sleep 0.1; done
-  for f in "$B"/run/node?.pid "$B"/run/{slurmctld,munged}.pid; do stop "$f"; done ;;
+  for f in "$B"/run/n*.pid "$B"/run/{slurmctld,munged}.pid; do stop "$f"; done ;;
 esac
 exit 0

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from introsearch.commands.options import EXIT_DONE
+from tests.slurm.conftest import FakeSlurm
 from tests.test_end_to_end import STUDY
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("slurm"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 # Two nodes with a GPU each, for two trials at a time: four, though there are CPUs for eight.
 NUM_NODES, NUM_TOGETHER = 2, 4
 CLUSTER = "type: slurm\nsbatch: {nodes: 2, cpus-per-task: 4, gpus: 2, gpus-per-node: 1, mem: 4G}\n"
@@ -41,7 +42,7 @@ def share(view, generator):
 """
 
 
-def test_fractions_of_gpus(tmp_path: Path) -> None:
+def test_fractions_of_gpus(slurm: FakeSlurm, tmp_path: Path) -> None:
     (tmp_path / "seen").mkdir()
     (tmp_path / "shares.py").write_text(MODULE)
     (tmp_path / "c.yaml").write_text(CLUSTER)
@@ -63,5 +64,5 @@ def test_fractions_of_gpus(tmp_path: Path) -> None:
     assert "No GPU" not in done.stdout
     seen = (tmp_path / "first").read_text().split()
     assert sorted(name.rpartition("-")[0] for name in seen) == [
-        *("node1-0", "node1-0", "node2-0", "node2-0")
+        f"{node}-0" for node in slurm.nodes for _ in range(2)
     ]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from introsearch.execution.private_folder import PREFIX
 from introsearch.results import record
 from tests.slurm.conftest import FakeSlurm, kill, processes_with
 from tests.test_end_to_end import STUDY, Study
@@ -27,6 +28,7 @@ CLUSTER = """\
 type: slurm
 sbatch: {nodes: 2, cpus-per-task: 1, time: 120}
 signal_before_end_s: 3600
+temp_folder: TEMP
 """
 TIMEOUT_S = 300
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -40,7 +42,8 @@ class ClusterStudy(Study):
     def __init__(self, folder: Path, database: Path) -> None:
         super().__init__(folder, database)
         self.file.write_text(LONGER)
-        (folder / "slurm.yaml").write_text(CLUSTER)
+        self.temp_folder = Path(tempfile.mkdtemp(dir="/tmp"))  # of Ray, on all nodes
+        (folder / "slurm.yaml").write_text(CLUSTER.replace("TEMP", str(self.temp_folder)))
 
     def submit(self) -> str:
         """The job's id, once the study trains."""
@@ -58,7 +61,7 @@ class ClusterStudy(Study):
     def check_record(self) -> None:
         """Between two jobs nothing runs, and nothing is over for what happened to the first."""
         statuses = {entry["words"][record.STATUS] for entry in self.record().values()}
-        assert statuses.isdisjoint({record.RUNNING, record.FAILED})
+        assert statuses.isdisjoint({record.RUNNING, record.FAILED}), self.log.read_text()
 
     def finish(self, local: Study) -> None:
         """Wait for the end, and compare all with a run on this machine."""
@@ -77,6 +80,7 @@ def study(slurm: FakeSlurm, tmp_path: Path, empty_database: Path) -> Iterator[Cl
     study.kill_session()
     subprocess.run(["scancel", "--user=root"], check=True)
     wait_until(lambda: not squeue("%i"))
+    shutil.rmtree(study.temp_folder)
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +107,11 @@ def set_time_limit(job: str, *, minutes: int) -> None:
     assert done.returncode == 0, f"{done.stderr} {squeue('%T %r %L %l')}"
 
 
+def start_now(job: str) -> None:
+    """Slurm keeps a requeued job back for a while."""
+    subprocess.run(["scontrol", "update", f"JobId={job}", "StartTime=now"], check=True)
+
+
 def wait_until(condition: object) -> None:
     assert callable(condition)
     end = time.monotonic() + TIMEOUT_S
@@ -121,20 +130,17 @@ def freeze(job: str) -> list[int]:
     return found
 
 
-def temp_folders() -> set[Path]:
-    return set(Path("/tmp").glob(f"{PREFIX}*"))
-
-
 def test_a_node_dies_and_time_runs_out(slurm: FakeSlurm, study: ClusterStudy, local: Study) -> None:
     """Both in one job, which requeues itself and finishes with the table of a local run."""
     job = study.submit()
     study.progress(1)
     trials = freeze(job)
-    slurm.kill_node("node2")
-    study.wait_for(lambda: "node2 has left Ray" in study.log.read_text())
+    _, second = slurm.nodes
+    slurm.kill_node(second)
+    study.wait_for(lambda: f"{second} has left Ray" in study.log.read_text())
     kill(trials, signal.SIGCONT)
     study.progress(1)
-    slurm.start_node("node2")
+    slurm.start_node(second)
     trials = freeze(job)
     set_time_limit(job, minutes=60)  # of which less than signal_before_end_s is left
     study.wait_for(lambda: "Time is nearly over" in study.log.read_text())
@@ -143,6 +149,7 @@ def test_a_node_dies_and_time_runs_out(slurm: FakeSlurm, study: ClusterStudy, lo
     study.check_record()
     study.wait_for(lambda: squeue("%T") == "PENDING")
     set_time_limit(job, minutes=120)
+    start_now(job)
     study.finish(local)
 
 
@@ -152,7 +159,6 @@ def test_the_first_node_dies_in_every_way(
     """Ray's head: the job recovers. The job: the same command continues. The whole node: Slurm
     would leave the other one waiting, and that one requeues the job.
     """
-    before = temp_folders()
     job = study.submit()
     study.progress(1)
     freeze(job)
@@ -170,10 +176,13 @@ def test_the_first_node_dies_in_every_way(
 
     job = study.submit()
     study.progress(1)
-    slurm.kill_node("node1")
-    slurm.give_up_node("node1")
+    first, _ = slurm.nodes
+    slurm.kill_node(first)
+    slurm.give_up_node(first)
     study.wait_for(lambda: f"Job {job} is requeued (1 of" in study.log.read_text())
     assert "The first node of job" in study.log.read_text()
-    slurm.start_node("node1")
+    slurm.start_node(first)
+    study.wait_for(lambda: squeue("%T") == "PENDING")
+    start_now(job)
     study.finish(local)
-    wait_until(lambda: temp_folders() <= before)
+    wait_until(lambda: not list(study.temp_folder.iterdir()))
