@@ -39,7 +39,7 @@ parameters:
   num_draws: 5
 variants:
   sg: {prior: gaussian}
-  ip: {prior: mog, components: 4, intro_prior: true}
+  ip: {prior: mog, components: 2, intro_prior: true}
 early_terminate: {type: asha, min_iter: 20, max_iter: 60, eta: 2}
 evaluate_every: 10
 """
@@ -210,7 +210,9 @@ def test_running_it_again_starts_nothing(whole: Study) -> None:
 
 
 def test_mishaps_leave_no_trace(whole: Study, study: Study) -> None:
-    """A worker is killed, the driver interrupted, and the next one killed."""
+    """A worker is killed, the driver interrupted, a part of the next one's Ray killed, and the
+    next driver.
+    """
     study.start()
     study.wait_for(lambda: len(study.checkpoints()) >= 1)
     study.kill_one("Trainable")
@@ -220,15 +222,18 @@ def test_mishaps_leave_no_trace(whole: Study, study: Study) -> None:
     assert study.wait() == 130, study.log.read_text()
     assert time.monotonic() - start < 20
     assert "The same command continues" in study.log.read_text()
-    assert "Traceback" not in study.log.read_text()
-    statuses = {entry["words"][record.STATUS] for entry in study.record().values()}
-    assert record.INTERRUPTED in statuses
-    assert statuses.isdisjoint({record.RUNNING, record.FAILED}), study.record()
-    assert "RUNNING" not in {entry["mlflow"] for entry in study.record().values()}
+    check_interrupted(study)
+
+    study.start()  # Ray itself would wait for ever for a part of it that has died
+    progress(study)
+    study.kill_one("/raylet ")
+    assert study.wait() == 1, study.log.read_text()
+    assert "error: Ray's raylet died\n" in study.log.read_text()
+    check_interrupted(study)
+    study.kill_session()
 
     study.start()
-    num_figures = len(study.figures())
-    study.wait_for(lambda: len(study.figures()) >= num_figures + 2)
+    progress(study)
     study.send(signal.SIGKILL)
     assert study.wait() == -signal.SIGKILL
     study.kill_session()
@@ -238,39 +243,30 @@ def test_mishaps_leave_no_trace(whole: Study, study: Study) -> None:
     assert study.comparable() == whole.comparable()
 
 
-def test_a_run_ends_with_its_ray_and_the_same_command_continues(whole: Study, study: Study) -> None:
-    """Ray itself would wait for ever for a part of it that has died."""
-    study.start()
-    study.wait_for(lambda: len(study.figures()) >= 1)
-    study.kill_one("/raylet ")
-    assert study.wait() == 1, study.log.read_text()
-    assert "error: Ray's raylet died\n" in study.log.read_text()
+def progress(study: Study) -> None:
+    num_figures = len(study.figures())
+    study.wait_for(lambda: len(study.figures()) > num_figures)
+
+
+def check_interrupted(study: Study) -> None:
     assert "Traceback" not in study.log.read_text()
-    statuses = {entry["words"][record.STATUS] for entry in study.record().values()}
+    entries = study.record().values()
+    statuses = {entry["words"][record.STATUS] for entry in entries}
     assert record.INTERRUPTED in statuses
-    assert statuses.isdisjoint({record.RUNNING, record.FAILED}), study.record()
-    study.kill_session()
-    study.run()
-    assert study.table == whole.table
-    assert study.comparable() == whole.comparable()
-
-
-def test_reused_seeds_are_trained_once(study: Study) -> None:
-    """The published protocol: the selecting seed is reported too, with all of its metrics."""
-    shared = "{select: [0], report: [0, 1], reuse_seeds: true}"
-    study.file.write_text(STUDY.replace("{select: [0], report: [1, 2]}", shared))
-    study.run()
-    assert len(study.record()) == 6 + 2
-    rows = [line.split(b",") for line in study.table.splitlines()[1:]]
-    assert {row[2] for row in rows} >= {b"hist_kl_paper", b"gnelbo_e7"}
-    assert {tuple(row[5:9]) for row in rows} == {(b"2", b"0", b"0", b"0")}  # n, and nothing amiss
+    assert statuses.isdisjoint({record.RUNNING, record.FAILED}), entries
+    assert "RUNNING" not in {entry["mlflow"] for entry in entries}
 
 
 def test_tpe_goes_on_after_a_kill_as_if_nothing_had_been(
     tmp_path: Path, empty_database: Path, study: Study
 ) -> None:
-    """The same suggestions, trials and table as without the kill."""
-    text = STUDY.replace("method: grid", "method: tpe").replace("report: [1, 2]", "report: [1]")
+    """The same suggestions, trials and table as without the kill. The selecting seed is reported
+    too, as in the published protocol: not trained again, and with all metrics.
+    """
+    shared = "{select: [0], report: [0, 1], reuse_seeds: true}"
+    text = STUDY.replace("method: grid", "method: tpe").replace(
+        "{select: [0], report: [1, 2]}", shared
+    )
     text = text.replace(
         "{values: [0.1, 0.2, 0.5]}", "{distribution: log_uniform, min: 0.1, max: 1}"
     )
@@ -279,25 +275,30 @@ def test_tpe_goes_on_after_a_kill_as_if_nothing_had_been(
     )
     text += "tpe: {num_startup: 2, num_parallel: 3}\nbudget: {max_trials: 6}\n"
     alone = Study(tmp_path / "alone", empty_database)
-    for each in (alone, study):
-        each.file.write_text(text)
-    alone.run()
-    study.start()
-    study.wait_for(lambda: len(study.checkpoints()) >= 3)
-    study.send(signal.SIGKILL)
-    assert study.wait() == -signal.SIGKILL
-    study.kill_session()
-    study.run()
+    try:
+        for each in (alone, study):
+            each.file.write_text(text)
+            each.start()
+        study.wait_for(lambda: len(study.checkpoints()) >= 3)
+        study.send(signal.SIGKILL)
+        assert study.wait() == -signal.SIGKILL
+        study.kill_session()
+        study.run()
+        assert alone.wait() == 0, alone.log.read_text()
+    finally:
+        alone.kill_session()
     assert study.table == alone.table
     assert study.comparable() == alone.comparable()
-    assert len(study.record()) >= 6 + 1
+    assert len(study.record()) == 6 + 1
+    rows = [line.split(b",") for line in study.table.splitlines()[1:]]
+    assert {row[2] for row in rows} >= {b"hist_kl_paper", b"gnelbo_e7"}
+    assert {tuple(row[5:9]) for row in rows} == {(b"2", b"0", b"0", b"0")}  # n, and nothing amiss
 
 
 def test_a_trial_without_enough_memory_says_so(study: Study) -> None:
     text = STUDY.replace("dataset: rings", "dataset: {values: [rings, hungry:Hungry]}")
-    text = text.replace("[0.1, 0.2, 0.5]", "[0.1]").replace(
-        "groups: [variant]", "groups: [dataset]"
-    )
+    text = text.replace("[0.1, 0.2, 0.5]", "[0.1]").replace("[1, 2]", "[1]")
+    text = text.replace("groups: [variant]", "groups: [dataset]")
     text = text.partition("  ip:")[0] + "budget: {max_restarts: 0}\n"
     study.file.write_text(text)
     (study.folder / "hungry.py").write_text(
@@ -315,7 +316,7 @@ def test_a_trial_without_enough_memory_says_so(study: Study) -> None:
     assert f" failed: {reason}\n" in study.log.read_text()
     assert f"No trial finished in hungry:Hungry: 1 failed ({reason}).\n" in study.log.read_text()
     assert "max_concurrent_trials" in reason
-    assert [e["words"][record.STATUS] for e in study.record().values()].count("finished") == 3
+    assert [e["words"][record.STATUS] for e in study.record().values()].count("finished") == 2
 
 
 def test_a_grown_study_runs_only_what_is_new(whole: Study) -> None:

@@ -51,7 +51,7 @@ def test_fractions_of_gpus(slurm: FakeSlurm, tmp_path: Path) -> None:
         ("[0.1, 0.2, 0.5]", "[0.1, 0.2, 0.3, 0.4, 0.5]"),
         ("report: [1, 2]", "report: [1]"),
         ("iterations: 60", "iterations: 20"),
-        ("  ip: {prior: mog, components: 4, intro_prior: true}\n", ""),
+        ("  ip: {prior: mog, components: 2, intro_prior: true}\n", ""),
         ("hist_kl_paper}", "'shares:share', goal: minimize}"),
         ("groups: [variant]", "groups: [variant]\nresources: {cpus: 1, gpus: 0.5}"),
     ):

@@ -66,6 +66,7 @@ class ClusterStudy(Study):
     def finish(self, local: Study) -> None:
         """Wait for the end, and compare all with a run on this machine."""
         assert self.wait() == 0, self.log.read_text()
+        assert local.wait() == 0, local.log.read_text()
         text = self.log.read_text()
         assert "Traceback" not in text
         assert len(text.splitlines()) < 60, text
@@ -85,12 +86,12 @@ def study(slurm: FakeSlurm, tmp_path: Path, empty_database: Path) -> Iterator[Cl
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[Study]:
-    """The same study on this machine, left alone."""
+    """The same study on this machine, left alone; it runs beside the first test."""
     study = Study(tmp_path_factory.mktemp("local") / "study", empty_database)
     study.file.write_text(LONGER)
     study.timeout_s = TIMEOUT_S
     try:
-        study.run()
+        study.start()
         yield study
     finally:
         study.kill_session()
