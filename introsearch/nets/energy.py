@@ -10,6 +10,8 @@ NEGATIVE_SLOPE = 0.01
 class EnergyNetwork(nn.Module):
     """A multi-layer perceptron with two hidden layers and one output.
 
+    Activations work in place: nothing else wants what they change.
+
     Args:
         latent_dim: L.
         hidden_units: width of the hidden layers.
@@ -19,9 +21,9 @@ class EnergyNetwork(nn.Module):
         super().__init__()
         self.net = nn.Sequential(
             nn.Linear(latent_dim, hidden_units),
-            nn.LeakyReLU(NEGATIVE_SLOPE),
+            nn.LeakyReLU(NEGATIVE_SLOPE, inplace=True),
             nn.Linear(hidden_units, hidden_units),
-            nn.LeakyReLU(NEGATIVE_SLOPE),
+            nn.LeakyReLU(NEGATIVE_SLOPE, inplace=True),
             nn.Linear(hidden_units, 1),
         )
 

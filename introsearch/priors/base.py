@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self
 
 import torch
 from torch import Generator, Tensor, nn
@@ -55,7 +55,13 @@ class Prior(nn.Module):
 
     A prior defines `create`, `log_prob` and `sample`. A mixture of Gaussians is derived from
     `MixturePrior` and defines `create` and `components`.
+
+    Attributes:
+        dear_density: a point's density takes a network's pass, or as long: metrics that ask for a
+            hundred million of them may draw fewer.
     """
+
+    dear_density: ClassVar[bool] = False
 
     @classmethod
     def create(cls, context: PriorContext) -> Self:

@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 from torch import Generator, Tensor
 
+from introsearch.nets.blocks import block_rows
 from introsearch.nets.energy import EnergyNetwork
 from introsearch.priors.base import Prior
 from introsearch.priors.flow import FlowPrior
@@ -17,6 +18,7 @@ from introsearch.priors.resampling import Resampled, resample
 
 NORMALISER_DRAWS = 50_000
 NORMALISER_SEED = 0
+LANGEVIN_WIDTH = 128  # of a usual energy: as many points walk together as then stay in cache
 
 Weights = Literal["exact", "energy_only"]
 
@@ -38,6 +40,8 @@ class EnergyPrior(Prior):
         langevin_step_size: their step size.
     """
 
+    dear_density = True
+
     def __init__(
         self,
         energy: EnergyNetwork,
@@ -54,6 +58,7 @@ class EnergyPrior(Prior):
         self.energy, self.base, self.proposal = energy, base, proposal
         self.temperature, self.num_proposals, self.weights = temperature, num_proposals, weights
         self.langevin_steps, self.langevin_step_size = langevin_steps, langevin_step_size
+        self._normaliser: tuple[Tensor, Tensor] | None = None  # weights, and log Z with them
 
     def log_prob(self, z: Tensor, *, frozen: bool = False) -> Tensor:
         prior = copy.deepcopy(self).requires_grad_(False) if frozen else self
@@ -61,8 +66,16 @@ class EnergyPrior(Prior):
 
     @torch.no_grad()
     def log_normaliser(self) -> Tensor:
-        """log Z by importance sampling from the proposal, with the same draws at every call."""
-        device = next(self.energy.parameters()).device
+        """log Z by importance sampling from the proposal, with the same draws at every call.
+
+        It is kept until a weight of the energy, the base or the proposal changes.
+        """
+        weights = torch.cat([x.flatten() for x in (*self.parameters(), *self.buffers())])
+        if self._normaliser is None or not _same(self._normaliser[0], weights):
+            self._normaliser = weights, self._estimated_normaliser(weights.device)
+        return self._normaliser[1]
+
+    def _estimated_normaliser(self, device: torch.device) -> Tensor:
         stream = torch.Generator(device=device).manual_seed(NORMALISER_SEED)
         z, log_q = self._propose(NORMALISER_DRAWS, stream)
         log_weight = self._unnormalised(z) - log_q
@@ -70,7 +83,9 @@ class EnergyPrior(Prior):
 
     def sample(self, n: int, generator: Generator) -> Tensor:
         if self.langevin_steps:
-            return self._langevin(n, generator)
+            rows = block_rows(LANGEVIN_WIDTH, generator.device)
+            blocks = [self._langevin(min(rows, n - i), generator) for i in range(0, n, rows)]
+            return torch.cat(blocks)
         return self.resampled(n, generator).z
 
     def resampled(self, n: int, generator: Generator) -> Resampled:
@@ -101,6 +116,10 @@ class EnergyPrior(Prior):
             step_size=self.langevin_step_size,
             generator=generator,
         )
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    return a.device == b.device and a.dtype == b.dtype and torch.equal(a, b)
 
 
 def langevin(

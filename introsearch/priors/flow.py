@@ -20,6 +20,8 @@ class FlowPrior(Prior):
         latent_dim: L.
     """
 
+    dear_density = True
+
     def __init__(self, flow: RealNVP, latent_dim: int) -> None:
         super().__init__()
         self.flow = flow
@@ -32,7 +34,7 @@ class FlowPrior(Prior):
         return (log_normal(noise) + log_det).reshape(z.shape[:-1])
 
     def sample(self, n: int, generator: Generator) -> Tensor:
-        return self.flow.points(self._noise(n, generator))
+        return self.flow(self._noise(n, generator)).z
 
     def sample_with_density(self, n: int, generator: Generator) -> tuple[Tensor, Tensor]:
         """[n, L] points and their log-densities [n], from the same pass."""

@@ -20,6 +20,8 @@ class FullCovarianceMixture(Prior):
         weights: [K], summing to one.
     """
 
+    dear_density = True
+
     def __init__(self, mu: Tensor, factors: Tensor, weights: Tensor) -> None:
         super().__init__()
         self.mu: Tensor

@@ -18,11 +18,10 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from introsearch.nets.blocks import block_rows
 from introsearch.nets.number_format import tf32_products
 
 LOG_2PI = math.log(2 * math.pi)
-CPU_BLOCK_ELEMENTS = 2**18  # 1 MiB of float32: stays in a core's second-level cache
-GPU_BLOCK_ELEMENTS = 2**26
 
 
 def mixture_coefficients(mu: Tensor, logvar: Tensor, log_weights: Tensor) -> tuple[Tensor, Tensor]:
@@ -109,8 +108,7 @@ class _MixtureLogProb(torch.autograd.Function):
 
 
 def _block_rows(z: Tensor, coefficients: Tensor) -> int:
-    elements = CPU_BLOCK_ELEMENTS if z.device.type == "cpu" else GPU_BLOCK_ELEMENTS
-    return max(1, elements // coefficients.shape[1])
+    return block_rows(coefficients.shape[1], z.device)
 
 
 def _features(z: Tensor) -> Tensor:

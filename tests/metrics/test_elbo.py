@@ -9,7 +9,7 @@ from introsearch.metrics import elbo
 from introsearch.metrics.responsibilities import responsibility_entropy
 from introsearch.metrics.view import ModelView
 from introsearch.nets.mlp import MLPDecoder, MLPEncoder, Posterior
-from introsearch.priors.base import Components
+from introsearch.priors.base import Components, Prior
 from introsearch.priors.gaussian import StandardGaussian
 from introsearch.priors.mixture import MixtureOfGaussians
 
@@ -51,6 +51,36 @@ def test_gnelbo_is_a_data_point_share_of_the_whole(monkeypatch):
     monkeypatch.setattr(elbo, "negative_elbo", lambda view, x, noise: torch.full((len(x),), 3.0))
     value = elbo.gnelbo_e7(view(), torch.Generator().manual_seed(0))
     assert value == pytest.approx(1e7 / (64 * 64 + elbo.NUM_DATA))
+
+
+class Dear(StandardGaussian):
+    """Without the closed form in two moments, so that every draw counts."""
+
+    dear_density = True
+    mean_log_prob = Prior.mean_log_prob
+
+
+@torch.no_grad()
+def test_one_draw_per_grid_point_is_enough_where_densities_are_dear(monkeypatch):
+    monkeypatch.setattr(elbo, "NUM_GRID", 256)
+    monkeypatch.setattr(elbo, "NUM_DATA", 500)
+    drawn = []
+    monkeypatch.setattr(
+        Dear, "log_prob", lambda self, z: drawn.append(z) or StandardGaussian.log_prob(self, z)
+    )
+    value = elbo.gnelbo_e7(view(Dear(2)), torch.Generator().manual_seed(0))
+    stream, v = torch.Generator().manual_seed(0), view()
+    data = v.dataset.sample(500, stream)
+    noise = torch.randn(elbo.NUM_DRAWS, 1, 2, generator=stream)
+    on_data = elbo.negative_elbo(v, data, noise=noise)
+    moments = torch.tensor([[[1.0, 1.0]], [[-1.0, -1.0]]])  # of the normal, all that counts here
+    grid = elbo.window_grid(256, half_width=2.0)
+    on_grid = elbo.negative_elbo(v, grid, noise=moments)
+    expected = on_data.mean() / (on_data.sum() + on_grid.sum()) * 1e7
+    assert value == pytest.approx(expected.item(), rel=5e-3)
+    assert sum(z[..., 0].numel() for z in drawn) == 500 * elbo.NUM_DRAWS + 256**2
+    grid = torch.cat([z.flatten(0, -2) for z in drawn if len(z) == 1])
+    assert len(grid.unique(dim=0)) == 256**2
 
 
 def test_grid_runs_over_x_first():

@@ -75,7 +75,7 @@ def test_blocks_do_not_change_values_or_gradients(monkeypatch):
         return [value.detach(), x.grad, *(p.grad for p in prior.parameters())]
 
     whole = everything()
-    monkeypatch.setattr("introsearch.priors.log_density.CPU_BLOCK_ELEMENTS", 70)
+    monkeypatch.setattr("introsearch.nets.blocks.CPU_BLOCK_ELEMENTS", 70)
     for a, b in zip(whole, everything(), strict=True):
         torch.testing.assert_close(a, b)
 

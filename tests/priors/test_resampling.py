@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from introsearch.priors import resampling
+from introsearch.priors import energy, resampling
 from introsearch.priors.energy import EnergyPrior, langevin
 from introsearch.priors.gaussian import StandardGaussian
 from introsearch.priors.resampling import resample
@@ -116,3 +116,36 @@ def test_frozen_reaches_the_point_alone():
     prior.log_prob(z, frozen=True).sum().backward()
     assert z.grad is not None
     assert all(p.grad is None and p.requires_grad for p in prior.parameters())
+
+
+def test_normaliser_is_estimated_anew_only_after_a_change(monkeypatch):
+    prior, z, estimates = linear_prior(), torch.randn(4, 2), []
+    estimate = prior._estimated_normaliser
+    monkeypatch.setattr(
+        prior, "_estimated_normaliser", lambda device: estimates.append(1) or estimate(device)
+    )
+    before = prior.log_prob(z)
+    assert torch.equal(prior.log_prob(z), before)
+    assert len(estimates) == 1
+    optimiser = torch.optim.Adam(prior.parameters(), lr=0.1, fused=True)
+    prior.energy(z).sum().backward()
+    for change in (
+        optimiser.step,
+        lambda: prior.load_state_dict({k: v + 1 for k, v in prior.state_dict().items()}),
+        lambda: prior.energy.a.data.mul_(0.5),
+        lambda: prior.base.zero.add_(1),
+        prior.double,
+    ):
+        change()
+        prior.log_prob(z.to(prior.energy.a.dtype))
+        prior.log_prob(z.to(prior.energy.a.dtype))
+    assert len(estimates) == 6
+    fresh = linear_prior()
+    fresh.double().load_state_dict(prior.state_dict())
+    assert torch.equal(prior.log_normaliser(), fresh.log_normaliser())
+
+
+def test_langevin_dynamics_pass_in_blocks(monkeypatch):
+    monkeypatch.setattr(energy, "LANGEVIN_WIDTH", 2**18 // 7)
+    z = linear_prior(langevin_steps=3).sample(20, torch.Generator().manual_seed(0))
+    assert len(z.unique(dim=0)) == 20
