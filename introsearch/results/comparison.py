@@ -117,6 +117,7 @@ def against_best(
         p = corrected.get(name, math.nan)
         is_worse = p < LEVEL and sign * _mean_difference(values[name], values[best]) > 0
         verdict = TOO_FEW if math.isnan(p) else WORSE if is_worse else TIED
+        verdict = BEST if name in finite and finite[name] == finite[best] else verdict
         outcomes[name] = (p, verdict if name in finite else "")
     return outcomes | {best: (math.nan, BEST)}
 

@@ -74,14 +74,15 @@ def render_html(report: StudyReport, *, store_options: str = "", runs_url: str =
 
 def _result_table(page: _Page) -> str:
     result = page.report.result
-    goals = result.study.metric_goals
+    goals = {metric: result.study.metric_goals[metric] for metric in result.metrics}
     marks = used_marks(result.summary["verdict"])
     header = ["group", *(titled(metric, goal) for metric, goal in goals.items()), "n"]
     rows, blocks = [], []
     for group, of_group in result.summary.groupby("group", sort=False):
         by_metric = of_group.set_index("metric")
         link = f"#{_anchor(page, str(group))}"
-        cells = [_number(by_metric.loc[m], link, marks) for m in goals]
+        has = by_metric.index
+        cells = [_number(by_metric.loc[m], link, marks) if m in has else "-" for m in goals]
         rows.append([_text(str(group)), *cells, count_text(of_group.iloc[0])])
         blocks.append(str(group).rpartition(" / ")[0])
     return _table(header, rows, blocks=blocks) + f"<p class=note>{_text(result.caption())}</p>"
@@ -144,7 +145,7 @@ def _failures(page: _Page) -> str:
 
 def _runs(page: _Page) -> str:
     result = page.report.result
-    metrics = list(result.study.metric_goals)
+    metrics = [m for m in result.study.metric_goals if f"metric.{m}" in result.frame]
     parts = []
     for group, identity in result.chosen.items():
         runs = result.frame[

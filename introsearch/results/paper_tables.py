@@ -89,7 +89,9 @@ def published_table(
     for group in result.expansion.groups:
         lines = []
         for metric in metrics:
-            row = rows[group, metric]
+            row = rows.get((group, metric))
+            if row is None:  # its configuration cannot be judged by it
+                continue
             ours = _cell(row, marks)
             theirs = published_value(table, settings[group], metric, source=source)
             shown, distance = Cell("-"), math.nan

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from introsearch.errors import ConfigError
+from introsearch.extensions import is_path, metrics_for
 from introsearch.registry import is_timing
 from introsearch.results import record
 from introsearch.results.captions import caption
@@ -37,7 +39,8 @@ class StudyResult:
         frame: one row per seed run (`results.frames.read_frame`).
         chosen: identity of each group's chosen configuration; None where there is none.
         summary: mean, std and n per group and metric (`results.statistics.summarise`), with
-            intervals and tests (`results.comparison.compare`).
+            intervals and tests (`results.comparison.compare`); without the metrics that a group's
+            configuration cannot be judged by.
     """
 
     study: Study
@@ -57,12 +60,17 @@ class StudyResult:
         study = self.study
         return render(
             with_extractors(self.summary, self.frame),
-            metrics=[name for name in study.metric_goals if not is_timing(name)],
+            metrics=self.metrics,
             goals=study.metric_goals,
             fmt=fmt,
             caption=self.caption(),
             blocks=blocks_of(self.expansion.groups),
         )
+
+    @property
+    def metrics(self) -> list[str]:
+        """Of the table: what some chosen configuration can be judged by, wall times left out."""
+        return [name for name in dict.fromkeys(self.summary["metric"]) if not is_timing(name)]
 
     def caption(self) -> str:
         """What the numbers of the table are.
@@ -142,19 +150,42 @@ def read_result(client: MlflowClient, study: Study) -> StudyResult:
     groups = {c.id: c.groups for c in expansion.configurations}
     frame = read_frame(client, find_experiment(client, study.name), groups=groups)
     chosen = choose_configurations(study, expansion, frame)
-    summary = summarise(
-        frame, metrics=list(study.metric_goals), chosen=chosen, seeds=study.seeds.report
-    )
-    compared = compare(
-        summary,
-        frame,
-        goals=study.metric_goals,
-        seeds=study.seeds.report,
-        blocks=blocks_of(expansion.groups),
-    )
     return StudyResult(
-        study=study, expansion=expansion, frame=frame, chosen=chosen, summary=compared
+        study=study,
+        expansion=expansion,
+        frame=frame,
+        chosen=chosen,
+        summary=summary_of(study, expansion, frame, chosen=chosen),
     )
+
+
+def summary_of(
+    study: Study, expansion: Expansion, frame: pd.DataFrame, *, chosen: Mapping[str, str | None]
+) -> pd.DataFrame:
+    """The `summary` of a `StudyResult`; arguments as its attributes."""
+    seeds, goals = study.seeds.report, study.metric_goals
+    summary = summarise(frame, metrics=list(goals), chosen=chosen, seeds=seeds)
+    summary = summary[_applicable(summary, study, expansion)].reset_index(drop=True)
+    blocks = blocks_of(expansion.groups)
+    return compare(summary, frame, goals=goals, seeds=seeds, blocks=blocks)
+
+
+def _applicable(summary: pd.DataFrame, study: Study, expansion: Expansion) -> list[bool]:
+    """Whether the configuration of each row can be judged by its metric; none yet: by all."""
+    by_id = {c.id: c for c in expansion.configurations}
+    metrics: dict[str | None, set[str]] = {}
+    for identity in summary["config_id"].unique():
+        configuration = by_id.get(identity)
+        if configuration is None:
+            metrics[identity] = set(study.metric_goals)
+            continue
+        settings = configuration.settings
+        known = metrics_for(
+            settings.get("dataset"), trainer=configuration.trainer, settings=settings
+        )
+        metrics[identity] = {*known, *(m for m in study.metric_goals if is_path(m))}
+    pairs = zip(summary["config_id"], summary["metric"], strict=True)
+    return [metric in metrics[identity] for identity, metric in pairs]
 
 
 def choose_configurations(

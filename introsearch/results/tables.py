@@ -40,7 +40,8 @@ def render(
     together with the column `n`. Means that are not significantly worse are marked.
 
     Args:
-        summary: as returned by `comparison.compare`, or `extractors.with_extractors`.
+        summary: as returned by `comparison.compare`, or `extractors.with_extractors`. A group
+            need not have every metric.
         metrics: which metrics to show, in this order.
         goals: ``minimize`` or ``maximize`` for each of them, or empty: then none is bold.
         fmt: ``md``, ``tex`` (needs the package booktabs) or ``csv`` (tidy, a row per group and
@@ -132,7 +133,11 @@ def _summary_block(
     for group, of_group in rows.groupby("group", sort=False):
         cells = [Cell(str(group))]
         for metric, sign in signs.items():
-            row = _of_metric(of_group, metric).iloc[0]
+            of_metric = _of_metric(of_group, metric)
+            if of_metric.empty:
+                cells.append(Cell("-"))
+                continue
+            row = of_metric.iloc[0]
             mean, std, n = float(row["mean"]), float(row["std"]), int(row["n"])
             text = format_number(mean, std=std, n=n)
             is_best = sign != 0 and sign * mean == best[metric]
@@ -148,7 +153,8 @@ def _best(means: pd.Series, sign: float) -> float:
 
 def _counts(of_group: pd.DataFrame, metrics: Sequence[str]) -> str:
     """`5`, `4 (1 diverged)`; a metric that fewer runs have is named."""
-    texts = {metric: count_text(_of_metric(of_group, metric).iloc[0]) for metric in metrics}
+    by_metric = of_group.set_index("metric")
+    texts = {m: count_text(by_metric.loc[m]) for m in metrics if m in by_metric.index}
     first = next(iter(texts.values()), "")
     others = [f"{metric}: {text}" for metric, text in texts.items() if text != first]
     return "; ".join([first, *others])

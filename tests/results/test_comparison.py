@@ -98,6 +98,11 @@ class TestAgainstBest:
     def test_the_goal_decides_who_is_best(self) -> None:
         assert against_best(self.VALUES, sign=-1.0)["worse"][1] == BEST
 
+    def test_all_that_share_the_best_mean_are_best(self) -> None:
+        values = {"a": by_seed(1.0, 3.0), "b": by_seed(2.0, 2.0), "c": by_seed(4.0, 4.0)}
+        found = against_best(values, sign=1.0)
+        assert [found[name][1] for name in "abc"] == [BEST, BEST, TOO_FEW]
+
     def test_not_finite_is_never_best(self) -> None:
         found = against_best({"a": by_seed(1, math.inf, 2), "b": by_seed(5, 6, 7)}, sign=-1.0)
         assert (found["a"][1], found["b"][1]) == ("", BEST)
