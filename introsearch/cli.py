@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import io
 import sys
 from collections.abc import Sequence
 
@@ -20,6 +22,10 @@ from introsearch.commands.run import add_run
 from introsearch.commands.schema import add_schema
 from introsearch.errors import ConfigError, IntrosearchError
 
+MACHINE_FAULTS = {  # what is wrong with a disk rather than here
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE,
+}  # fmt: skip
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
@@ -27,6 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 done; 1 some trials failed; 2 bad input, nothing was started; 130 interrupted, the same
     command continues.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal need not know all characters
     options = _parser().parse_args(arguments)
     try:
         return int(options.command(options))
@@ -41,6 +50,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
+        return EXIT_SOME_FAILED
+    except OSError as error:
+        if error.errno not in MACHINE_FAULTS:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        hint = "once that is mended, the same command continues"
+        print(f"error: {place}{error.strerror}\n  hint: {hint}", file=sys.stderr)
         return EXIT_SOME_FAILED
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import socket
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from introsearch.cli import main
-from introsearch.commands.options import EXIT_BAD_INPUT, EXIT_DONE
+from introsearch.commands.options import EXIT_BAD_INPUT, EXIT_DONE, EXIT_SOME_FAILED
 
 STUDY = """\
 name: small
@@ -48,6 +50,28 @@ def assert_refused(
     for words in said:
         assert words in output.err
     assert sorted(folder.rglob("*")) == before, "something was written"
+
+
+def test_a_runs_folder_that_is_none(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "file").touch()
+    arguments = ["run", "study.yaml", "--runs-dir", "file"]
+    assert_refused(capsys, folder, arguments, "error: --runs-dir: ", "is a file, not a folder")
+
+
+def test_a_full_disk_is_told_in_words(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Path("/dev/full").open("w", buffering=1) as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert main(["schema", "study"]) == EXIT_SOME_FAILED
+    assert capsys.readouterr().err.startswith("error: No space left on device\n  hint: ")
+
+
+def test_a_terminal_need_not_know_all_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(written, "ascii", write_through=True))
+    assert main(["plan", "gr\u00f6\u00dfe.yaml"]) == EXIT_BAD_INPUT
+    assert written.getvalue().startswith(b"error: gr??e.yaml: no such file")
 
 
 def test_plan_counts_and_writes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

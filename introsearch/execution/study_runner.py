@@ -85,7 +85,7 @@ class StudyRunner:
             result = read_result(self.client, self.study)
             self._record_result(result)
             return result
-        except (Interrupted, KeyboardInterrupt, ClusterError):
+        except (Interrupted, KeyboardInterrupt, ClusterError, OSError):
             self.recorder.end_study(record.INTERRUPTED)
             raise
         except MlflowException:

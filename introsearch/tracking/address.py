@@ -47,7 +47,8 @@ def check_uri(uri: str, *, folder_will_exist: Path) -> None:
             hint="legal: sqlite:////absolute/path/mlflow.db, postgresql://..., http://host:port",
         )
     if scheme == "sqlite":
-        _check_file(sqlite_path(uri), folder_will_exist)
+        key = "--runs-dir" if uri == default_uri(folder_will_exist) else "--tracking-uri"
+        _check_file(sqlite_path(uri), folder_will_exist, key=key)
 
 
 def existing_uri(runs_folder: Path, tracking_uri: str | None) -> str:
@@ -70,7 +71,7 @@ def existing_uri(runs_folder: Path, tracking_uri: str | None) -> str:
     return uri
 
 
-def _check_file(path: Path, folder_will_exist: Path) -> None:
+def _check_file(path: Path, folder_will_exist: Path, *, key: str) -> None:
     """MLflow itself would try for minutes to open what is no database."""
     folder = path.parent
     problem = hint = ""
@@ -84,7 +85,7 @@ def _check_file(path: Path, folder_will_exist: Path) -> None:
     elif folder.exists() and not path.exists() and not os.access(folder, os.W_OK):
         problem, hint = f"{folder} cannot be written to", "give another path"
     if problem:
-        raise ConfigError(problem, key="--tracking-uri", hint=hint)
+        raise ConfigError(problem, key=key, hint=hint)
 
 
 def _is_database(path: Path) -> bool:
