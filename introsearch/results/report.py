@@ -93,7 +93,13 @@ def make_report(client: MlflowClient, result: StudyResult) -> StudyReport:
 
 
 def question(result: StudyResult) -> str:
-    """What the study asks."""
+    """What the study asks: in its own words if it has any, and as it is searched."""
+    study = result.study
+    own = f"{study.description} " if study.description else ""
+    return own + _question(result)
+
+
+def _question(result: StudyResult) -> str:
     study = result.study
     best = "lowest" if study.metric.goal == "minimize" else "highest"
     sizes = [len(members) for members in result.expansion.members.values()]

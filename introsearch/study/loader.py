@@ -103,6 +103,7 @@ def _read_study(document: Document, *, name: str | None, module_folders: tuple[s
     metric = _read_metric(root.child("metric", legal=_METRIC_KEYS, required=("name",)))
     return Study(
         name=_read_name(root, name=name),
+        description=_read_description(root),
         trainer=trainer,
         method=method,
         metric=metric,
@@ -133,6 +134,14 @@ def _read_name(root: Section, *, name: str | None) -> str:
     if name is not None:
         raise ConfigError(message, key="name", file="--name", hint=hint)
     raise root.error(message, "name", hint=hint)
+
+
+def _read_description(root: Section) -> str:
+    text = root.data.get("description") or ""
+    if isinstance(text, str):
+        return text.strip()
+    hint = "e.g. description: Does a learned prior help on the rings?"
+    raise root.error(f"must be text, not {text!r}", "description", hint=hint)
 
 
 def _read_trainer(section: Section) -> str:

@@ -202,6 +202,7 @@ class Study:
 
     Attributes:
         name: names the directory and the experiment; letters, digits, ``.``, ``_`` and ``-``.
+        description: what it asks, in your own words; its report begins with them.
         trainer: the trainer of all variants that name no other.
         method: ``grid``, ``random`` or ``tpe``.
         metric: what trials are compared by.
@@ -223,6 +224,7 @@ class Study:
     """
 
     name: str
+    description: str = ""
     trainer: str = registered(kind="trainer")
     method: str = choice("grid", legal=("grid", "random", "tpe"))
     metric: Metric
@@ -296,6 +298,8 @@ class Study:
             "resources": asdict(self.resources),
             "seed": self.seed,
         }
+        if self.description:
+            data["description"] = self.description
         for name in ("evaluate_every", "evaluate_every_epochs"):
             if getattr(self, name) is not None:
                 data[name] = getattr(self, name)

@@ -33,6 +33,7 @@ from introsearch.tracking.recorder import Recorder
 METRIC = "hist_kl_paper"
 STUDY = """\
 name: reported
+description: Is ip>sg?
 trainer: sintrovae
 metric: {name: hist_kl_paper}
 groups: [dataset, variant]
@@ -146,6 +147,7 @@ def test_a_report_is_a_folder_that_needs_nothing_else(
     assert "http" not in re.sub('data:[^"]*', "", text)
     assert {link.removeprefix("#") for link in page.links} == page.ids != set()
     assert "&lt;loss&gt; is not finite" in text
+    assert "Is ip&gt;sg? In each of 2 groups" in text
     winner = report.result.chosen["rings / sg"]
     command = f"introsearch replay {winner}-s1 --study reported --runs-dir there"
     assert text.count(command) == 2  # the chosen configuration, and its run

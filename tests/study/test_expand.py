@@ -197,7 +197,9 @@ def test_groups_cannot_be_drawn(small: str, load: Load) -> None:
         load(small, *RANDOM, "groups=[beta_neg]")
 
 
-@pytest.mark.parametrize("overrides", [(), RANDOM, ("early_terminate=null", "variants=null")])
+@pytest.mark.parametrize(
+    "overrides", [(), RANDOM, ("early_terminate=null", "variants=null", "description='no: 1 '")]
+)
 def test_round_trip(overrides: tuple[str, ...], small: str, load: Load) -> None:
     study = load(small, *overrides)
     again = load(dump(study.to_dict()))

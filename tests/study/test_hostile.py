@@ -82,6 +82,7 @@ EDITS = [
     ("  sg:", "  s g:", "variants.s g", 13, "cannot name", "letters"),
     ("name: small", "name: ../small", "name", 1, "cannot name", "letters"),
     ("name: small", "name: 12", "name", 1, "cannot name", "letters"),
+    ("name: small", "description: [why]", "description", 1, "must be text", "e.g. description"),
     ("name: small", "seed: -1", "seed", 1, "whole number", "seed"),
     ("name: small", "budget: {max_hours: 0}", "budget.max_hours", 1, "above 0", "max_hours"),
     ("name: small", "resources: {gpus: -1}", "resources.gpus", 1, "at least 0", "gpus"),
