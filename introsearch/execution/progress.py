@@ -105,21 +105,24 @@ class Progress:
         )
 
     def _table(self, conductor: Conductor) -> Table:
+        """A line per group; states that no trial is in are left out, to fit a narrow terminal."""
         counts = conductor.counts()
         eta = self._eta(conductor, self._ended(counts))
-        table = Table(title=f"{self.stage}{eta}", title_justify="left")
+        states = [s for s in COLUMNS if counts[s] or s in (record.FINISHED, record.RUNNING)]
+        title = f"{self.stage} by {self.metric}{eta}"
+        table = Table(title=title, title_justify="left", box=None, pad_edge=False)
         table.add_column("group")
-        for name in (*COLUMNS, "to come", f"best {self.metric}"):
-            table.add_column(name, justify="right")
+        for name in (*states, "to come", "best"):
+            table.add_column(name, justify="right", no_wrap=True)
         for group in self.groups:
-            table.add_row(group, *self._cells(conductor, group))
+            table.add_row(group, *self._cells(conductor, group, states))
         return table
 
-    def _cells(self, conductor: Conductor, group: str) -> list[str]:
+    def _cells(self, conductor: Conductor, group: str, states: Sequence[str]) -> list[str]:
         counts = conductor.counts(group)
         to_come = counts.total() - sum(counts[s] for s in COLUMNS) + conductor.to_come(group)
         best = self._best(conductor, group)
-        numbers = [*(counts[s] for s in COLUMNS), to_come]
+        numbers = [*(counts[s] for s in states), to_come]
         return [*(f"{n:,}" if n else "" for n in numbers), "" if best is None else f"{best:.4g}"]
 
     def _best(self, conductor: Conductor, group: str) -> float | None:

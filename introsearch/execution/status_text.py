@@ -55,7 +55,7 @@ def _print_all(console: Console, status: StudyStatus, *, all_trials: bool) -> No
         console.print(Text(remark))
     console.print()
     table = _group_table(status)
-    if Measurement.get(console, console.options.update(width=WIDE), table).maximum > console.width:
+    if _width(console, table) > console.width:
         table = _group_table(status, narrow=True)
     console.print(table)
     decisions, failures = status.decisions(), status.failures()
@@ -67,7 +67,17 @@ def _print_all(console: Console, status: StudyStatus, *, all_trials: bool) -> No
         console.print(_latest_table([(t, t.reason) for t in failures[:NUM_LATEST]]))
     if all_trials:
         console.print("\nTrials", style="bold")
-        console.print(_trial_table(status))
+        table = _trial_table(status)
+        if _width(console, table) <= console.width:
+            console.print(table)
+        else:
+            console.print(_trial_table(status, narrow=True))
+            console.print("a wider terminal, or a file, shows why each ended too", style="dim")
+
+
+def _width(console: Console, table: Table) -> int:
+    """What a table would take if no line of it was broken."""
+    return Measurement.get(console, console.options.update(width=WIDE), table).maximum
 
 
 def _headline(status: StudyStatus) -> str:
@@ -173,11 +183,12 @@ def _latest_table(trials: Sequence[tuple[TrialStatus, str]]) -> Table:
     return table
 
 
-def _trial_table(status: StudyStatus) -> Table:
-    numbers = ("seed", "iteration", status.metric)
+def _trial_table(status: StudyStatus, *, narrow: bool = False) -> Table:
+    value = "value" if narrow else status.metric
+    last = () if narrow else ("why",)
     table = _new_table(
-        "trial", "stage", "group", "seed", "status", "iteration", status.metric, "why",
-        right=numbers,
+        "trial", "stage", "group", "seed", "status", "iteration", value, *last,
+        right=("seed", "iteration", value),
     )  # fmt: skip
     for trial in status.trials:
         _add_row(
@@ -189,7 +200,7 @@ def _trial_table(status: StudyStatus) -> Table:
             _state(trial),
             f"{trial.iteration:,}" if trial.iteration else "",
             _value(trial.value),
-            _why(trial),
+            *(() if narrow else (_why(trial),)),
         )
     return table
 

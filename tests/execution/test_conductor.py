@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import math
 import random
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -470,6 +471,18 @@ def test_why_trials_failed_is_told_at_once(study: Study, make_site: MakeSite) ->
         progress.update(site.conductor)
     first = names(study, "mog")[0]
     assert text.getvalue() == f"{first} failed: RuntimeError: out of memory\n", "each reason once"
+
+
+def test_the_live_table_fits_a_narrow_terminal(study: Study, make_site: MakeSite) -> None:
+    site = make_site(Curves(10))
+    site.conductor.on_crash(names(study, "mog")[0], TRACEBACK)
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=True, color_system=None, width=60)
+    with Progress(["a long / group", "mog"], metric=METRIC, goal="minimize", console=console) as p:
+        p.last_shown = -math.inf
+        p.start_stage("select", site.conductor)
+    assert "group           finished  running  failed  to come  best" in text.getvalue()
+    assert "\u2026" not in text.getvalue(), "nothing is cut"
 
 
 def test_a_trial_that_cannot_even_start_is_a_crash(study: Study, make_site: MakeSite) -> None:

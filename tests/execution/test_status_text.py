@@ -120,6 +120,17 @@ def test_trials_are_listed_when_asked_for() -> None:
     assert line.endswith("rung 1 at 12,000: 9th of 12, keep 4")
 
 
+def test_a_narrow_terminal_has_a_line_per_trial() -> None:
+    text = shown(STATUS, terminal=True, width=80, all_trials=True).partition("Trials\n")[2]
+    header, *lines = [line.split() for line in text.splitlines()]
+    assert header == ["trial", "stage", "group", "seed", "status", "iteration", "value"]
+    assert lines[0] == [
+        "0123456789ab-s0", "select", "rings", "/", "sg", "0", "stopped", "12,000", "18.12"
+    ]  # fmt: skip
+    assert len(lines) == 2 + 1
+    assert "why" in lines[-1]
+
+
 def test_collapsed_trials_are_counted_and_marked() -> None:
     assert "collapsed" not in shown(STATUS, all_trials=True)
     collapsed = replace(STATUS, trials=(replace(STOPPED, active_units=0.0), DIVERGED))
