@@ -50,6 +50,7 @@ def show_pages(client: MlflowClient, name: str | None = None, *, port: int | Non
         _announce(without_user(uri).rstrip("/"), places)
         return
     port = free_port(port)
+    print("MLflow's server starts, which takes some seconds ...", file=sys.stderr, flush=True)
     try:
         with served(uri, port=port) as server:
             _announce(f"http://{HOST}:{port}", places)

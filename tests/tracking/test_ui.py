@@ -145,6 +145,7 @@ def test_the_command_serves_until_told_to_end(
     )
     try:
         assert process.stdout is not None
+        assert "starts" in process.stdout.readline(), "it is silent for long otherwise"
         line = process.stdout.readline()
         assert line.startswith("served  http://127.0.0.1:5"), line
         assert line.rstrip().endswith(f"/#/experiments/{experiment_id}/runs")
