@@ -28,15 +28,13 @@ def reference_step(trainer: Trainer) -> Step | None:
     s: Any = trainer.settings
     if not isinstance(trainer, SIntroVAE) or trainer.iteration < s.warmup_iterations:
         return vae_step
-    extra = s.r_entropy > 0 or s.gamma * s.gamma_r >= SMALLEST_GAMMA_R
-    return None if extra else introspective_step
+    return introspective_step
 
 
-def mixture_log_prob(z: Tensor, mu: Tensor, logvar: Tensor, log_weights: Tensor) -> Tensor:
-    """By broadcasting over components and dimensions: z [..., L] -> [...]."""
+def joint_log_prob(z: Tensor, mu: Tensor, logvar: Tensor, log_weights: Tensor) -> Tensor:
+    """log w_k N(z|k) by broadcasting over components and dimensions: z [..., L] -> [..., K]."""
     square = (z[..., None, :] - mu).square() / logvar.exp()
-    per_component = -0.5 * (square + logvar + math.log(2 * math.pi)).sum(-1)
-    return (per_component + log_weights).logsumexp(-1)
+    return -0.5 * (square + logvar + math.log(2 * math.pi)).sum(-1) + log_weights
 
 
 def sampled_kl(q: Sequence[Tensor], noise: Tensor | None, parts: Sequence[Tensor]) -> Tensor:
@@ -55,7 +53,13 @@ def sampled_kl(q: Sequence[Tensor], noise: Tensor | None, parts: Sequence[Tensor
         return 0.5 * (mu**2 + logvar.exp() - logvar - 1).sum(1)
     z = mu + (0.5 * logvar).exp() * noise
     entropy = 0.5 * (logvar + math.log(2 * math.pi) + 1).sum(-1)
-    return -mixture_log_prob(z, *parts).mean(0) - entropy
+    return -joint_log_prob(z, *parts).logsumexp(-1).mean(0) - entropy
+
+
+def entropy_of_use(z: Tensor, parts: Sequence[Tensor]) -> Tensor:
+    """H(C) / log M of the mean responsibilities of draws z [T, B, L] (eqs. 11, 104)."""
+    c = joint_log_prob(z, *parts).softmax(-1).mean((0, 1))
+    return torch.special.entr(c).sum() / math.log(len(c))
 
 
 def vae_step(trainer: Any) -> None:
@@ -105,6 +109,9 @@ def introspective_step(trainer: Any) -> None:
         kl = sampled_kl(q_g, _rows(noise_kl, i + 1, n), constant)
         exponent = -s.alpha * scale * (s.beta_rec * error + s.beta_neg * kl)
         loss = loss + 0.5 / s.alpha * exponent.exp().mean()
+    if s.r_entropy:
+        z_c = _draw(q, _normal(trainer, s.num_draws, n, latent))
+        loss = loss - scale * s.r_entropy * entropy_of_use(z_c, constant)
     _forget_gradients(encoder)
     loss.backward()
     trainer.optimisers["encoder"].step()
@@ -112,6 +119,10 @@ def introspective_step(trainer: Any) -> None:
     # Decoder and prior.
     _forget_gradients(decoder, prior)
     noise_kl = _draws(trainer, 2 * n)
+    noise_real = _draws(trainer, n) if s.intro_prior else None
+    # The trainer leaves out the term of gamma_r where it is tiny, and draws nothing for it.
+    is_tiny = s.gamma * s.gamma_r < SMALLEST_GAMMA_R
+    noise_again = torch.randn_like(noise_generated) if is_tiny else _normal(trainer, 2 * n, latent)
     parts = prior.components()
     constant = [p.detach() for p in parts]
     fake = decoder(parts.mu[chosen] + (0.5 * parts.logvar[chosen]).exp() * noise_s)
@@ -120,12 +131,11 @@ def introspective_step(trainer: Any) -> None:
     for i, generated in enumerate((fake, recon)):
         q_g = encoder(generated)
         kl = sampled_kl(q_g, _rows(noise_kl, i, n), constant)
-        # Noise from outside the trainer's streams, which leave out this term where it is tiny.
-        z_g = _draw(q_g, torch.randn_like(q_g[0])).detach()
+        z_g = _draw(q_g, noise_again[i * n : (i + 1) * n]).detach()
         error = _rec(generated.detach(), decoder(z_g))
         loss = loss + s.gamma * 0.5 * (s.beta_kl * kl + s.gamma_r * s.beta_rec * error).mean()
     if s.intro_prior:
-        kl = sampled_kl([t.detach() for t in q], _draws(trainer, n), parts)
+        kl = sampled_kl([t.detach() for t in q], noise_real, parts)
         loss = loss + s.beta_kl * kl.mean()
     (scale * loss).backward()
     trainer.optimisers["generator"].step()

@@ -5,9 +5,7 @@ import torch
 
 from introsearch.bench.measure import measure, measure_or_reason
 from introsearch.bench.measurement import Measurement, bench_text
-from introsearch.bench.reference import introspective_step, reference_step
 from introsearch.bench.run import default_orders, study_orders
-from introsearch.extensions import resolve
 from introsearch.study.loader import load_study
 from introsearch.training.settings import resolve_settings, settings_to_dict
 
@@ -92,16 +90,6 @@ def test_what_has_no_steps_is_not_timed(tiny_order):
     settings = settings_to_dict(resolve_settings("latent_gmm", LATENT))
     reason = measure_or_reason(replace(tiny_order, trainer="latent_gmm", settings=settings))
     assert "no iterations to time" in reason
-
-
-@pytest.mark.parametrize(
-    ("changes", "has_one"),
-    [({}, True), ({"r_entropy": 1.0}, False), ({"gamma_r": 1e-3}, False)],
-)
-def test_plain_form_is_compared_only_where_it_computes_the_same(tiny_order, changes, has_one):
-    settings = {**tiny_order.settings, "warmup_iterations": 0, "handover_iterations": 0, **changes}
-    trainer = resolve("trainer", "sintrovae")(resolve_settings("sintrovae", settings), seed=0)
-    assert reference_step(trainer) is (introspective_step if has_one else None)
 
 
 def test_one_configuration_of_each_variant_runs_as_in_the_study(tmp_path):

@@ -39,18 +39,26 @@ def test_posterior_log_variance_is_clamped():
     v = replace(view(), encoder=lambda x: Posterior(x, torch.full_like(x, -1e4)))
     x = torch.zeros(3, 2)
     value = elbo.negative_elbo(v, x, noise=torch.zeros(1, 1, 2))
-    assert value.isfinite().all()
-    clamped = replace(v, encoder=lambda x: Posterior(x, torch.full_like(x, -80.0)))
-    assert torch.equal(value, elbo.negative_elbo(clamped, x, noise=torch.zeros(1, 1, 2)))
+    rec = v.decoder(x).square().sum(dim=1)
+    torch.testing.assert_close(value, rec + 80)  # log q is 80 above log p, at the mean of both
 
 
 @torch.no_grad()
 def test_gnelbo_is_a_data_point_share_of_the_whole(monkeypatch):
-    """If every point had the same negative ELBO, the mean share would be 1 / number of points."""
-    monkeypatch.setattr(elbo, "NUM_GRID", 64)
-    monkeypatch.setattr(elbo, "negative_elbo", lambda view, x, noise: torch.full((len(x),), 3.0))
+    """12,800 data points and a grid of 1024x1024, with 100 draws that all have in common."""
+    seen = []
+
+    def negative_elbo(view, x, *, noise):
+        seen.append((tuple(x.shape), tuple(noise.shape), x.abs().max().item()))
+        return torch.full((len(x),), 3.0) if len(seen) % 2 else torch.full((len(x),), 5.0)
+
+    monkeypatch.setattr(elbo, "negative_elbo", negative_elbo)
     value = elbo.gnelbo_e7(view(), torch.Generator().manual_seed(0))
-    assert value == pytest.approx(1e7 / (64 * 64 + elbo.NUM_DATA))
+    assert value == pytest.approx(1e7 * 3 / (3 * 12_800 + 5 * 1024**2))
+    (data, draws, reach), grid = seen
+    assert (data, draws) == ((12_800, 2), (100, 1, 2))
+    assert 1.4 < reach < 1.6
+    assert grid == ((1024**2, 2), draws, 2.0)
 
 
 class Dear(StandardGaussian):

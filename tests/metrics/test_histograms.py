@@ -1,7 +1,9 @@
 import math
 
+import numpy as np
 import pytest
 import torch
+from scipy.spatial.distance import jensenshannon
 from torch import nn
 
 from introsearch.extensions import resolve
@@ -37,6 +39,29 @@ def view(shift=0.0):
 
 def generator():
     return torch.Generator().manual_seed(0)
+
+
+def test_values_are_those_of_the_protocol_computed_with_numpy():
+    """5,000 samples each, 100x100 bins over [-4, 4]^2, some of the model's samples outside."""
+    v, stream = view(shift=1.5), generator()
+    real, fake = (part.sample(5_000, stream).double().numpy() for part in (v.dataset, v.prior))
+    window = [[-4, 4], [-4, 4]]
+    p, q = (np.histogram2d(*x.T, bins=100, range=window)[0] for x in (real, fake))
+    assert q.sum() < 4_990
+
+    def divergence(a, b):
+        inside = a > 0
+        return (a[inside] * (np.log(a[inside]) - np.log(b[inside] + 1e-14))).sum() / 100
+
+    a, b = p / (5_000 * 0.08**2), q / (5_000 * 0.08**2)
+    mean = (a + b) / 2
+    assert hist_kl_paper(v, generator()) == pytest.approx(divergence(a, b))
+    reversed_jsd = (divergence(mean, a) + divergence(mean, b)) / 2
+    assert hist_jsd_paper(v, generator()) == pytest.approx(reversed_jsd)
+    p, q = (np.append(h.ravel(), 5_000 - h.sum()) for h in (p, q))
+    assert hist_jsd(v, generator()) == pytest.approx(jensenshannon(p, q) ** 2)
+    p, q = ((h + 1 / 10_001) / 5_001 for h in (p, q))
+    assert hist_kl(v, generator()) == pytest.approx((p * np.log(p / q)).sum())
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -15,12 +15,21 @@ from introsearch.data.base import CPU, DataContext
 from introsearch.data.folder import CACHE_VARIABLE, VARIABLE
 from introsearch.data.images import Digits, to_float
 from introsearch.errors import ConfigError
-from introsearch.metrics import classifier, features, generation, image_elbo, representation
+from introsearch.metrics import (
+    classifier,
+    features,
+    generation,
+    image_elbo,
+    representation,
+    responsibilities,
+)
 from introsearch.metrics.content_cache import cached
 from introsearch.metrics.features import INCEPTION_FILE, Extractor, extractor_for, load_inception
 from introsearch.metrics.view import ModelView
 from introsearch.nets.mlp import Posterior
+from introsearch.priors.base import Components
 from introsearch.priors.gaussian import StandardGaussian
+from introsearch.priors.mixture import MixtureOfGaussians
 
 NUM = 300
 
@@ -112,6 +121,67 @@ def test_representation_metrics_find_labels_that_are_there(digits):
     assert representation.knn_100(v, stream()) > 0.4
     blind = dataclasses.replace(v, encoder=_Blind(), memo={})
     assert representation.knn_5(blind, stream()) < 0.3
+
+
+def test_representation_metrics_follow_the_protocol(digits, monkeypatch):
+    """Statistics of one epoch, one sample of each posterior, standardised on the train split."""
+    asked, epoch = [], []
+
+    class Classifier:
+        def __init__(self, **given):
+            self.given = given
+
+        def fit(self, x, labels):
+            asked.append((self.given, x, labels))
+
+        def score(self, x, labels):
+            asked.append((x, labels))
+            return 0.5
+
+    def fixed(encoder, batches):
+        epoch.extend(batches)
+        return encoder
+
+    monkeypatch.setattr("sklearn.svm.SVC", Classifier)
+    monkeypatch.setattr("sklearn.neighbors.KNeighborsClassifier", Classifier)
+    monkeypatch.setattr(representation, "with_fixed_statistics", fixed)
+    v = dataclasses.replace(view(digits), encoder=_Shifted(), memo={})
+    for name in ("svm_2k", "svm_10k", "knn_5", "knn_100"):
+        assert getattr(representation, name)(v, stream()) == 0.5
+    assert torch.equal(torch.cat(epoch), to_float(digits.train.images))
+    svm = {"kernel": "linear", "C": 0.025}
+    assert asked[0][0] == svm | {"max_iter": 2_000}
+    assert asked[2][0] == svm | {"max_iter": 10_000}
+    assert [asked[i][0]["n_neighbors"] for i in (4, 6)] == [5, 100]
+    (_, train, labels), (test, test_labels) = asked[:2]
+    assert (labels == digits.train.labels.numpy()).all()
+    assert (test_labels == digits.test.labels.numpy()).all()
+    np.testing.assert_allclose([train.mean(0), train.std(0)], [[0] * 3, [1] * 3], atol=1e-5)
+    np.testing.assert_allclose([test.mean(0), test.std(0)], [[0] * 3, [1] * 3], atol=0.3)
+    assert abs(test.mean()) > 1e-4
+
+
+class _Shifted(nn.Module):
+    """A posterior of mean 5 and standard deviation 1/e, whatever the image."""
+
+    def forward(self, x):
+        return Posterior(torch.full((len(x), 3), 5.0), torch.full((len(x), 3), -2.0))
+
+
+@torch.no_grad()
+def test_use_of_components_is_measured_on_test_images(digits, monkeypatch):
+    seen = []
+
+    def encode(encoder, images):
+        seen.append(images)
+        return Posterior(torch.zeros(len(images), 2), torch.zeros(len(images), 2))
+
+    monkeypatch.setattr(responsibilities, "encode_in_batches", encode)
+    parts = Components(torch.zeros(3, 2), torch.zeros(3, 2), torch.full((3,), 1 / 3).log())
+    prior = MixtureOfGaussians(parts, learnable_contributions=False)
+    v = dataclasses.replace(view(digits), prior=prior)
+    assert responsibilities.responsibility_entropy(v, stream()) == pytest.approx(1.0)
+    assert seen[0] is digits.test.images
 
 
 class _Blind(nn.Module):

@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from introsearch.nets.batch_norm import has_batch_norm, with_fixed_statistics
 from introsearch.nets.conv import ConvDecoder, ConvEncoder, ResidualBlock
@@ -52,6 +53,46 @@ def test_a_residual_block_is_the_formula():
     inner = nn.functional.leaky_relu(norm1(conv1(x)), 0.2)
     expected = nn.functional.leaky_relu(norm2(conv2(inner)) + block.project(x), 0.2)
     torch.testing.assert_close(block(x), expected)
+
+
+def normalised(x, scale, shift):
+    mean, var = (
+        x.mean(dim=(0, 2, 3), keepdim=True),
+        x.var(dim=(0, 2, 3), keepdim=True, correction=0),
+    )
+    return (x - mean) / (var + 1e-5).sqrt() * scale[:, None, None] + shift[:, None, None]
+
+
+def residual(x, block):
+    conv1, norm1, _, conv2, norm2 = block.net
+    y = functional.conv2d(x, conv1.weight, padding=1)
+    y = functional.leaky_relu(normalised(y, norm1.weight, norm1.bias), 0.2)
+    y = normalised(functional.conv2d(y, conv2.weight, padding=1), norm2.weight, norm2.bias)
+    same = isinstance(block.project, nn.Identity)
+    return functional.leaky_relu(
+        y + (x if same else functional.conv2d(x, block.project.weight)), 0.2
+    )
+
+
+def test_networks_are_those_of_the_benchmark_layer_by_layer():
+    x, z = torch.rand(4, 1, 8, 8), torch.randn(4, 3)
+    encoder, decoder = (
+        ConvEncoder((1, 8, 8), 3, channels=(4, 6)),
+        ConvDecoder(3, (1, 8, 8), channels=(4, 6)),
+    )
+    blocks = [[m for m in n.net if isinstance(m, ResidualBlock)] for n in (encoder, decoder)]
+    first, norm = encoder.net[:2]
+    y = normalised(functional.conv2d(x, first.weight, padding=2), norm.weight, norm.bias)
+    y = functional.avg_pool2d(functional.leaky_relu(y, 0.2), 2)
+    y = residual(functional.avg_pool2d(residual(y, blocks[0][0]), 2), blocks[0][1])
+    y = y.flatten(1) @ encoder.head.weight.T + encoder.head.bias
+    torch.testing.assert_close(torch.cat(encoder(x), dim=1), y, rtol=1e-4, atol=1e-5)
+    into, out = decoder.net[0], decoder.net[-1]
+    y = (z @ into.weight.T + into.bias).relu().view(4, 6, 2, 2)
+    for block in blocks[1][:2]:
+        y = residual(y, block).repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    y = functional.conv2d(residual(y, blocks[1][2]), out.weight, out.bias, padding=2)
+    torch.testing.assert_close(decoder(z), y, rtol=1e-4, atol=1e-5)
 
 
 def test_each_batch_is_normalised_by_itself_in_every_mode():

@@ -53,6 +53,16 @@ def test_margins_are_black_on_the_scale_of_the_network():
     assert seen[0].sum() == 2 * (28 * 28 - (32 * 32 - 28 * 28))
 
 
+def test_outputs_are_squashed_as_by_the_authors():
+    encoder = StridedEncoder((1, 8, 8), 3, channels=(4, 6))
+    with torch.no_grad():
+        encoder.head.weight.mul_(1e3)
+    output = torch.cat(encoder(torch.rand(4, 1, 8, 8)), dim=1)
+    assert output.abs().max().item() == pytest.approx(5.0)
+    norms = [m for m in encoder.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert [m.eps for m in norms] == [1e-3, 1e-3]
+
+
 def test_every_pixel_depends_on_the_latent():
     decoder = StridedDecoder(3, (1, 28, 28), channels=(4, 6, 8, 8))
     a, b = decoder(torch.randn(4, 3)), decoder(torch.randn(4, 3))

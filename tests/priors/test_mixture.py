@@ -213,3 +213,21 @@ def test_clipping_starts_at_the_range_of_that_moment_and_survives_a_checkpoint()
     copy = learnable(parts(seed=9), clip_sharpness=10.0)
     copy.load_state_dict(prior.state_dict())
     torch.testing.assert_close(copy.log_prob(points()), prior.log_prob(points()), rtol=0, atol=0)
+
+
+def test_without_sharpness_nothing_is_clipped():
+    prior = learnable(parts(), clip_sharpness=0.0)
+    prior.start_clipping()
+    with torch.no_grad():
+        prior.logvar.add_(100)
+    assert torch.equal(prior.components().logvar, prior.logvar)
+
+
+def test_pseudo_inputs_of_images_are_clamped_and_those_of_points_are_not():
+    inputs = torch.tensor([[-0.5, 0.2], [0.7, 3.0]])
+    for data_range in (None, (0.0, 1.0)):
+        vamp = VampPrior(
+            inputs, lambda x: (x, 0 * x), learnable_contributions=False, data_range=data_range
+        )
+        expected = inputs if data_range is None else inputs.clamp(0, 1)
+        assert torch.equal(vamp.components().mu, expected)

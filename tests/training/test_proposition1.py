@@ -62,6 +62,32 @@ def test_a_restored_run_is_the_uninterrupted_one(at):
     assert one.evaluate(names) == other.evaluate(names)
 
 
+@pytest.mark.parametrize(("real", "fake"), [(2, 5), (5, 2)])
+def test_a_step_follows_the_gradient_of_the_encoder_loss(real, fake):
+    """All that is generated is the fake set, in place of both halves of eq. 98."""
+    trainer = make(real_images=real, fake_images=fake, beta_kl=0.7, beta_neg=3.0, alpha=1.5)
+    trainer.advance(11)
+    stream, x, steps = copy.deepcopy(trainer.streams["noise"]), trainer.images, []
+
+    def compare(adam, *_):
+        mu, logvar = trainer.encoder(x)
+        z = mu + (logvar / 2).exp() * torch.randn(mu.shape, generator=stream)
+        rec = 8 * (x - trainer.decoder(z)).square().sum(dim=(1, 2, 3))
+        kl = 0.5 * (mu**2 + logvar.exp() - logvar - 1).sum(dim=1)
+        elbo = (rec + 0.7 * kl)[:real].mean() / 64
+        adversarial = (-1.5 / 64 * (rec + 3 * kl)[:fake]).exp().mean() / 1.5
+        parameters = list(trainer.encoder.parameters())
+        for p, gradient in zip(
+            parameters, torch.autograd.grad(elbo + adversarial, parameters), strict=True
+        ):
+            torch.testing.assert_close(p.grad, gradient, rtol=1e-3, atol=1e-5)
+        steps.append(1)
+
+    trainer.optimisers["encoder"].register_step_pre_hook(compare)
+    trainer.advance(2)
+    assert len(steps) == 2
+
+
 def test_equal_sets_have_equal_terms():
     trainer = make()
     trainer.advance(10)
