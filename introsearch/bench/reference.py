@@ -17,7 +17,7 @@ from introsearch.training.base import Trainer
 from introsearch.training.sintrovae import SMALLEST_GAMMA_R, SIntroVAE
 from introsearch.training.vae import VAE
 
-Step = Callable[[Any], None]
+Step = Callable[[Any], object]
 
 
 def reference_step(trainer: Trainer) -> Step | None:
@@ -77,8 +77,12 @@ def vae_step(trainer: Any) -> None:
         optimiser.step()
 
 
-def introspective_step(trainer: Any) -> None:
-    """One iteration of stage 2 (eq. 98), with the trainer's own networks, prior and streams."""
+def introspective_step(trainer: Any) -> dict[str, Tensor]:
+    """One iteration of stage 2 (eq. 98), with the trainer's own networks, prior and streams.
+
+    Returns:
+        The loss terms that the trainer records.
+    """
     s, scale = trainer.settings, 1 / trainer.dataset.dims
     stream = trainer.streams["noise"]
     encoder, decoder, prior = trainer.encoder, trainer.decoder, trainer.prior
@@ -101,18 +105,21 @@ def introspective_step(trainer: Any) -> None:
     z = _draw(q, noise_z)
     fake = decoder(parts.mu[chosen] + (0.5 * parts.logvar[chosen]).exp() * noise_s).detach()
     recon = decoder(z).detach()
-    kl = sampled_kl(q, _rows(noise_kl, 0, n), constant)
-    loss = scale * (s.beta_rec * _rec(x, decoder(z)).mean() + s.beta_kl * kl.mean())
-    for i, generated in enumerate((fake, recon)):
+    kl = sampled_kl(q, _rows(noise_kl, 0, n), constant).mean()
+    terms = {"rec": _rec(x, decoder(z)).mean(), "kl": kl}
+    loss = scale * (s.beta_rec * terms["rec"] + s.beta_kl * kl)
+    for i, (name, generated) in enumerate((("fake", fake), ("recon", recon))):
         q_g = encoder(generated)
         error = _rec(generated, decoder(_draw(q_g, noise_generated[i * n : (i + 1) * n])))
         kl = sampled_kl(q_g, _rows(noise_kl, i + 1, n), constant)
         exponent = -s.alpha * scale * (s.beta_rec * error + s.beta_neg * kl)
-        loss = loss + 0.5 / s.alpha * exponent.exp().mean()
+        terms[f"exp_elbo_{name}"] = exponent.exp().mean()
+        loss = loss + 0.5 / s.alpha * terms[f"exp_elbo_{name}"]
     if s.r_entropy:
         z_c = _draw(q, _normal(trainer, s.num_draws, n, latent))
         loss = loss - scale * s.r_entropy * entropy_of_use(z_c, constant)
     _forget_gradients(encoder)
+    terms["loss_encoder"] = loss
     loss.backward()
     trainer.optimisers["encoder"].step()
 
@@ -128,17 +135,20 @@ def introspective_step(trainer: Any) -> None:
     fake = decoder(parts.mu[chosen] + (0.5 * parts.logvar[chosen]).exp() * noise_s)
     recon = decoder(z.detach())
     loss = s.beta_rec * _rec(x, recon).mean()
-    for i, generated in enumerate((fake, recon)):
+    for i, (name, generated) in enumerate((("fake", fake), ("recon", recon))):
         q_g = encoder(generated)
         kl = sampled_kl(q_g, _rows(noise_kl, i, n), constant)
+        terms[f"kl_{name}"] = kl.mean()
         z_g = _draw(q_g, noise_again[i * n : (i + 1) * n]).detach()
         error = _rec(generated.detach(), decoder(z_g))
         loss = loss + s.gamma * 0.5 * (s.beta_kl * kl + s.gamma_r * s.beta_rec * error).mean()
     if s.intro_prior:
         kl = sampled_kl([t.detach() for t in q], noise_real, parts)
         loss = loss + s.beta_kl * kl.mean()
-    (scale * loss).backward()
+    terms["loss_generator"] = scale * loss
+    terms["loss_generator"].backward()
     trainer.optimisers["generator"].step()
+    return {name: value.detach() for name, value in terms.items()}
 
 
 def _normal(trainer: Any, *shape: int) -> Tensor:

@@ -65,7 +65,7 @@ class SIntroVAE(VAE):
         self.prior = MixtureOfGaussians(
             parts,
             learnable_contributions=s.learnable_contributions,
-            clip_sharpness=s.clip_sharpness if s.intro_prior else 0.0,
+            clip_sharpness=s.clip_sharpness,
         )
         self._make_optimisers()
 

@@ -7,12 +7,13 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from introsearch.bench.reference import introspective_step, reference_step
+from introsearch.data import images
 from introsearch.errors import TrialDiverged
 from introsearch.extensions import load, metrics_for
 from introsearch.priors.mixture import MixtureOfGaussians
 from introsearch.priors.vamp import VampPrior
 from introsearch.registry import METRICS, TRAINERS
-from introsearch.training import model_figures
+from introsearch.training import epochs, model_figures
 from introsearch.training.collapse import CollapseTrainer
 from introsearch.training.figure_data import ImageFigure
 from introsearch.training.latent_prior import LatentPriorTrainer
@@ -86,6 +87,12 @@ def weights(trainer):
     averaged = trainer.average.modules.values() if hasattr(trainer, "average") else ()
     parts = (trainer.encoder, trainer.decoder, trainer.prior, *averaged)
     return [v.clone() for part in parts for v in part.state_dict().values() if torch.is_tensor(v)]
+
+
+def parameters(trainer):
+    """Those of the model itself."""
+    parts = (trainer.encoder, trainer.decoder, trainer.prior)
+    return [p.detach().clone() for part in parts for p in part.parameters()]
 
 
 def same(a, b):
@@ -188,27 +195,42 @@ def test_a_restored_run_is_the_uninterrupted_one_bit_for_bit(column, at):
     assert same(weights(straight), weights(second))
 
 
+@pytest.fixture
+def in_double_precision(monkeypatch):
+    """In single precision, terms of a few per cent of a step could be wrong unnoticed."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.double)
+    for module in (images, epochs):
+        monkeypatch.setattr(module, "to_float", lambda values: values.double() / 255)
+    yield
+    torch.set_default_dtype(before)
+
+
+@pytest.mark.usefixtures("in_double_precision")
 @pytest.mark.parametrize(
     ("column", "changes"),
     [
         *((column, {}) for column in ("sg", "sg-mc", "mog", "mog_lc", "ip", "ip_lc")),
         *((column, {}) for column in ("ip_lc-r", "images-ip_lc-r")),
         ("ip_lc-r", {"gamma": 1.5, "gamma_r": 0.7, "alpha": 3.0}),
+        ("images-ip_lc-r", {"gamma_r": 0.7}),
     ],
 )
 def test_one_step_equals_the_plain_reference(column, changes):
     """No shared pass, confined backward or fast log-density changes a step's outcome."""
-    fast, plain = make(column, **changes), make(column, **changes)
+    fast, plain = (make(column, **{"gamma_r": 0.0, **changes}) for _ in range(2))
     fast.advance(22)
     plain.load_state_dict(copy.deepcopy(fast.state_dict()))
-    fast.advance(1)
-    introspective_step(plain)
-    for a, b in zip(weights(fast), weights(plain), strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-4, atol=2e-6)
+    terms = fast.advance(1)
+    expected = {name: value.item() for name, value in introspective_step(plain).items()}
+    assert terms == pytest.approx(expected, rel=1e-10)
+    for a, b in zip(parameters(fast), parameters(plain), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-9)
     assert torch.equal(fast.streams["noise"].get_state(), plain.streams["noise"].get_state())
 
 
-@pytest.mark.parametrize("column", ["vae", "vae-vamp", "vae-mog", "sg", "ip_lc"])
+@pytest.mark.usefixtures("in_double_precision")
+@pytest.mark.parametrize("column", ["vae", "vae-vamp", "vae-mog", "sg", "ip_lc", "images-vae-vamp"])
 def test_one_step_of_a_vae_equals_the_plain_reference(column):
     """Stage 1 of the introspective trainer too."""
     fast, plain = make(column), make(column)
@@ -217,8 +239,8 @@ def test_one_step_of_a_vae_equals_the_plain_reference(column):
     step = reference_step(plain)
     fast.advance(1)
     step(plain)
-    for a, b in zip(weights(fast), weights(plain), strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-4, atol=2e-6)
+    for a, b in zip(parameters(fast), parameters(plain), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-9)
 
 
 def test_no_pass_is_wasted():
@@ -236,16 +258,6 @@ def test_no_pass_is_wasted():
     )
     products = 13 * sum(encoder) - 3 * encoder[0] + 11 * sum(decoder) - 2 * decoder[0]
     assert counter.get_total_flops() == 2 * SMALL["batch_size"] * products
-
-
-def test_reference_comparison_would_notice_a_wrong_weight():
-    fast, plain = make("ip_lc"), make("ip_lc", beta_neg=0.8)
-    fast.advance(22)
-    plain.load_state_dict(copy.deepcopy(fast.state_dict()))
-    fast.advance(1)
-    introspective_step(plain)
-    pairs = zip(weights(fast), weights(plain), strict=True)
-    assert max((a - b).abs().max() for a, b in pairs) > 2e-6
 
 
 @pytest.mark.parametrize(("column", "learns"), [("mog", False), ("ip", True), ("ip_lc", True)])
@@ -276,6 +288,11 @@ def test_hand_over_replaces_the_vamp_prior_and_all_optimisers():
     trainer.advance(1)
     assert isinstance(trainer.prior, MixtureOfGaussians)
     assert all(trainer.optimisers[k] is not old[k] for k in old)
+
+
+def test_pseudo_inputs_stay_images_where_data_are_images():
+    assert make("images-ip_lc-r").prior.data_range == (0.0, 1.0)
+    assert make("ip_lc").prior.data_range is None
 
 
 def test_clipping_starts_with_stage_2_and_for_ip_only():
