@@ -7,13 +7,12 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from introsearch.bench.measurement import Measurement
-from introsearch.bench.reference import reference_step
+from introsearch.bench.reference import Step, reference_step
 from introsearch.errors import ConfigError, IntrosearchError
 from introsearch.extensions import metrics_for
 from introsearch.registry import METRICS
@@ -107,7 +106,7 @@ def _compare(trainer: Trainer, device: torch.device) -> tuple[float, float | Non
     return iteration, None if step is None else plain, rate
 
 
-def _run(step: Callable[[Any], None], trainer: Trainer, device: torch.device) -> Callable[[], None]:
+def _run(step: Step, trainer: Trainer, device: torch.device) -> Callable[[], None]:
     def run() -> None:
         step(trainer)
         _synchronise(device)

@@ -137,6 +137,9 @@ def test_evalp_stands_for_the_density_that_its_weights_aim_at(sampling):
             expected = log_normal(z) - trainer.energy(z) / 0.3
     torch.testing.assert_close(found - found.mean(), expected - expected.mean())
     assert prior.proposal is flow
+    if sampling == "langevin":  # which starts from p_0
+        flow.sample = None
+    assert prior.sample(5, torch.Generator()).shape == (5, L)
 
 
 def test_a_contrastive_prior_is_the_classifiers_odds_times_its_base():
