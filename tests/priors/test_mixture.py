@@ -204,11 +204,14 @@ def test_vamp_prior_does_not_own_the_encoder():
 def test_clipping_starts_at_the_range_of_that_moment_and_survives_a_checkpoint():
     prior = learnable(parts(), clip_sharpness=10.0)
     torch.testing.assert_close(prior.components().logvar, prior.logvar)
-    prior.start_clipping()
     with torch.no_grad():
-        prior.logvar.add_(100)
-    upper = parts().logvar.amax(dim=0)
-    assert (prior.components().logvar <= upper + 1e-9).all()
+        prior.logvar.mul_(2)
+    prior.start_clipping()
+    range_ = 2 * parts().logvar.amin(dim=0), 2 * parts().logvar.amax(dim=0)
+    for far, reached in zip((-100.0, 100.0), range_, strict=True):
+        with torch.no_grad():
+            prior.logvar.fill_(far)
+        torch.testing.assert_close(prior.components().logvar, reached.expand(7, 3))
 
     copy = learnable(parts(seed=9), clip_sharpness=10.0)
     copy.load_state_dict(prior.state_dict())
