@@ -58,5 +58,7 @@ def test_it_is_the_plain_double_sum():
 
 def test_bandwidths_follow_the_reference():
     z = torch.randn(500, 2)
+    median = torch.cdist(z, z)[torch.ones(500, 500).triu(1).bool()].median().item()
+    assert bandwidths_of(z) == pytest.approx([w * median for w in (0.25, 0.5, 1, 2)], rel=1e-4)
     for h, k in zip(bandwidths_of(3 * z), bandwidths_of(z), strict=True):
         assert h == pytest.approx(3 * k, rel=1e-5)

@@ -20,6 +20,7 @@ from introsearch.results.published import (
     difference_in_errors,
     load_published,
     published_value,
+    rows_for,
 )
 from introsearch.results.record import Evaluation
 from introsearch.results.result import StudyResult, read_result
@@ -133,6 +134,16 @@ def test_published_tables_are_whole(name: str) -> None:
     assert (table["mean"].astype(float) >= 0).all()
     assert (table["n"].astype(int) >= 3).all()
     assert not table["metric"].eq("").any()
+
+
+def test_published_weights_are_found_by_settings() -> None:
+    table = load_published("prior_learning_table5_weights")
+    mog = {"trainer": "sintrovae", "prior": "mog", "components": 100, "intro_prior": True}
+    for dataset, lc, weight in (("mnist", True, "10"), ("cifar10", False, "100")):
+        settings = {**mog, "dataset": dataset, "learnable_contributions": lc}
+        found = rows_for(table.drop(columns="r_entropy"), settings).index
+        assert list(table["r_entropy"][found]) == [weight]
+    assert len(table) == 27
 
 
 def test_published_rows_are_found_by_settings() -> None:
