@@ -161,7 +161,7 @@ def _finish(result: StudyResult, folder: Path, progress: Progress, *, store: str
 
     for fmt in ("md", "csv", "tex"):
         write_atomically(folder / f"table.{fmt}", result.table(fmt).encode())
-    text = f"\nChosen configurations\n\n{result.chosen_table('md')}\n\n{result.table('md')}\n"
+    text = f"\nChosen configurations\n\n{result.chosen_table('md')}\n{result.table('md')}"
     progress.say(text)
     progress.say(f"Tables and figures: {folder}")
     progress.say(f"Figures of the search, as a page: introsearch report {result.study.name}{store}")

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import ray
@@ -14,7 +15,7 @@ import ray
 from introsearch.errors import ClusterError, ConfigError
 from introsearch.execution.environment import local_cpus
 from introsearch.execution.ray_machines import keep_messages
-from introsearch.execution.signals import signals_not_lost
+from introsearch.execution.signals import children_apart, signals_not_lost
 from introsearch.study.cluster import LocalCluster, RayCluster
 from introsearch.study.model import Resources
 from introsearch.trainables import gpu_is_usable
@@ -64,7 +65,7 @@ def start_ray(
 def _init_ray(cluster: LocalCluster | RayCluster) -> None:
     local = isinstance(cluster, LocalCluster)
     try:
-        with signals_not_lost():
+        with signals_not_lost(), children_apart() if local else nullcontext():
             ray.init(
                 address="local" if isinstance(cluster, LocalCluster) else cluster.address,
                 num_cpus=local_cpus() if local else None,

@@ -1,11 +1,12 @@
-"""The signals with which batch systems announce that time is over act like Ctrl-C."""
+"""The signals with which batch systems announce the end act like Ctrl-C, and spare Ray."""
 
 from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -64,6 +65,37 @@ def signals_not_lost() -> Iterator[None]:
             came = not handlers.keys().isdisjoint(numbers.read())
         if came:
             raise KeyboardInterrupt from None
+
+
+@contextmanager
+def children_apart() -> Iterator[None]:
+    """Processes started in here are in a process group of their own.
+
+    Whoever ends a run may signal its whole group: `timeout`, a shell's `kill %1`, batch systems.
+    Ray must outlive that, or nothing can stop its trials and the run waits for it in vain. A
+    terminal's foreground job stays as it is: else Ctrl-C would not reach it meanwhile.
+    """
+    group = os.getpgrp()
+    if group == os.getpid() and _in_foreground():
+        yield
+        return
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, process_group=0) as place:  # ends with us
+        try:
+            with suppress(PermissionError):  # a session's leader stays where it is
+                os.setpgid(0, place.pid)
+            yield
+        finally:
+            with suppress(OSError):  # all others of our group have ended meanwhile
+                os.setpgid(0, group)
+            place.kill()
+
+
+def _in_foreground() -> bool:
+    try:
+        with open("/dev/tty") as terminal:
+            return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
+    except OSError:
+        return False
 
 
 def _set(handlers: Mapping[signal.Signals, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -81,3 +82,20 @@ def test_without_a_signal_nothing_is_changed() -> None:
     with signals_not_lost():
         receive(signal.SIGUSR2, lambda number, frame: None)
     signal.signal(signal.SIGUSR2, signal.SIG_DFL)
+
+
+APART = """
+import os, subprocess
+from introsearch.execution.signals import children_apart
+group = os.getpgrp()
+with children_apart():
+    child = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
+print(os.getpgrp() == group, os.getpgid(child.pid) == group, child.poll())
+child.communicate()
+"""
+
+
+def test_a_signal_to_our_group_does_not_reach_what_is_started_apart() -> None:
+    """As `timeout` sends it: Ray must be there still when its trials are stopped."""
+    done = subprocess.run([sys.executable, "-c", APART], capture_output=True, text=True, check=True)
+    assert done.stdout == "True False None\n"
