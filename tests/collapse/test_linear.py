@@ -61,6 +61,9 @@ def test_fixed_variance(sigma, beta, eta_dec, eta_enc):
     assert best.loss == pytest.approx(loss, abs=1e-10)
     np.testing.assert_allclose(singular_values(u, 5), np.sort(best.omega)[::-1], atol=2e-5)
     np.testing.assert_allclose(singular_values(v, 5), np.sort(best.lam)[::-1], atol=2e-5)
+    width = np.sort(np.broadcast_to(sigma, 5))
+    np.testing.assert_allclose(best.threshold, beta * (eta_dec * width / eta_enc) ** 2)
+    assert (best.active == (np.square(THETA) > best.threshold)).all()
 
 
 def conditional_objective(x, y, *, beta, eta_dec, eta_enc):

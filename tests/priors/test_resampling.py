@@ -72,6 +72,20 @@ def test_blocks_bound_the_memory_and_change_no_distribution(monkeypatch):
     assert z.std().item() == pytest.approx(0.5, abs=0.05)
 
 
+@pytest.mark.parametrize("heavy", [0, 3, 4, 9])
+def test_the_heaviest_proposal_is_found_in_whichever_block_it_is(heavy, monkeypatch):
+    monkeypatch.setattr(resampling, "BLOCK_ROWS", 4)
+    count = iter(range(10))
+
+    def propose(m):
+        z = torch.tensor([[float(next(count))] for _ in range(m)])
+        return z, torch.where(z[:, 0] == heavy, 1e3, 0.0)
+
+    result = resample(propose, 1, num_proposals=10, generator=torch.Generator())
+    assert result.z.item() == heavy
+    assert result.effective_share.item() == pytest.approx(0.1)
+
+
 class Linear(torch.nn.Module):
     """f(z) = a z, so that exp(-f / w) p_0 is N(-a / w, 1)."""
 

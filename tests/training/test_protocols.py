@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from introsearch.extensions import load
 from introsearch.registry import TRAINERS
@@ -79,7 +80,7 @@ def test_networks_of_points_have_an_input_layer_and_three_hidden_ones():
         linear, rest = net[::2], net[1::2]
         sizes = [(layer.in_features, layer.out_features) for layer in linear]
         assert sizes == [(2, 256), (256, 256), (256, 256), (256, 256), (256, outputs)]
-        assert [type(layer) for layer in rest] == [torch.nn.ReLU] * 4
+        assert [type(layer) for layer in rest] == [nn.ReLU] * 4
 
 
 def test_fitted_priors():
@@ -92,6 +93,28 @@ def test_fitted_priors():
     assert chosen(s, expected) == expected
     assert resolve_settings("evalp", {"dataset": "mnist", "sampling": "sir"}).proposals == 100
     assert resolve_settings("latent_gmm", {"dataset": "mnist"}).gaussians == 10
+
+
+def test_networks_of_fitted_priors():
+    """Slopes of 0.01 in the energy; in the flow tanh for scales and ReLU for shifts."""
+    trainer = load(TRAINERS["evalp"].trainer)(
+        resolve_settings("evalp", {"dataset": "latent_4gaussians"}), seed=0
+    )
+    slopes = [m.negative_slope for m in trainer.energy.modules() if isinstance(m, nn.LeakyReLU)]
+    assert slopes == [0.01, 0.01]
+    blocks = trainer.sampler.flow.blocks
+    assert len(blocks) == 3
+    for net, activation in [(b.scale, torch.tanh) for b in blocks] + [
+        (b.shift, torch.relu) for b in blocks
+    ]:
+        first, one, second, other, last = net
+        for layer in (one, other):
+            x = torch.tensor([-1.0, 0.5])
+            torch.testing.assert_close(layer(x.clone()), activation(x))
+        square = second.weight.detach() @ second.weight.detach().T
+        torch.testing.assert_close(square, torch.eye(128), rtol=0, atol=1e-5)
+        assert not last.weight.any()
+        assert not any(layer.bias.any() for layer in (first, second, last))
 
 
 def test_the_2d_grid_is_the_published_one():
