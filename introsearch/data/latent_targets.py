@@ -37,7 +37,8 @@ class FourGaussians(LatentTarget):
 
     def _centres(self, like: Tensor) -> Tensor:
         r = self.radius
-        return like.new_tensor([[r, 0.0], [0.0, r], [-r, 0.0], [0.0, -r]])
+        centres = [(r, 0.0), (0.0, r), (-r, 0.0), (0.0, -r)]
+        return torch.stack([_constant(like, *centre) for centre in centres])
 
 
 class ShiftedGaussian(LatentTarget):
@@ -53,4 +54,9 @@ class ShiftedGaussian(LatentTarget):
         return torch.distributions.Normal(mean, std).log_prob(z).sum(dim=-1)
 
     def _moments(self, like: Tensor) -> tuple[Tensor, Tensor]:
-        return like.new_tensor([1.5, -1.0]), like.new_tensor([0.6, 1.2])
+        return _constant(like, 1.5, -1.0), _constant(like, 0.6, 1.2)
+
+
+def _constant(like: Tensor, *values: float) -> Tensor:
+    """A vector on the device of `like`, made there: a copy from the host would wait for it."""
+    return torch.stack([like.new_full((), value) for value in values])

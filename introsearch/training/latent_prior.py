@@ -13,6 +13,7 @@ from introsearch.losses.kl import reparameterise
 from introsearch.metrics.content_cache import cached
 from introsearch.metrics.image_batches import encode_in_batches
 from introsearch.nets.mlp import Posterior
+from introsearch.nets.number_format import tf32_products
 from introsearch.priors.base import Prior
 from introsearch.training.finished import open_stage_1
 from introsearch.training.latent_settings import LatentPriorSettings
@@ -138,7 +139,7 @@ class LatentPriorTrainer(VAE):
             module.requires_grad_(False)
         self._has_stage_1 = True
         if isinstance(self.dataset, ImageData):
-            with torch.no_grad():
+            with torch.no_grad(), tf32_products(allowed=False):
                 self._posteriors = encode_in_batches(self.encoder, self.dataset.train.images)
 
     def _frozen(self) -> dict[str, nn.Module]:

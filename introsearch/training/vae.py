@@ -177,6 +177,7 @@ class VAE(StepwiseTrainer):
     # -- looking, without touching --------------------------------------------------------------
 
     @torch.no_grad()
+    @tf32_products(allowed=False)
     def evaluate(self, names: Sequence[str], *, averaged: bool = False) -> dict[str, float]:
         """Metrics by name. Training is not affected: evaluation has its own random stream.
 
@@ -195,6 +196,7 @@ class VAE(StepwiseTrainer):
         }
 
     @torch.no_grad()
+    @tf32_products(allowed=False)
     def details(self) -> dict[str, float]:
         """How much each latent dimension is used (`metrics.active_units.latent_numbers`).
 
@@ -203,6 +205,7 @@ class VAE(StepwiseTrainer):
         return latent_numbers(self._seen or self._view(), self._evaluation_stream())
 
     @torch.no_grad()
+    @tf32_products(allowed=False)
     def figures(self) -> dict[str, Figure]:
         """The model as it is now, as in the figures of the prior-learning paper."""
         draw = image_figure if self.dataset.kind == "images" else points_figure

@@ -65,7 +65,7 @@ def test_metrics_are_computed_in_float32():
 
 @pytest.mark.parametrize("precision", ["float32", "tf32", "bf16"])
 def test_tensorfloat_is_allowed_in_training_steps_alone(monkeypatch, precision):
-    """Not in a mixture's density, and for nobody else in the process."""
+    """Not in a mixture's density or in a metric, and for nobody else in the process."""
     seen = {}
 
     def note(name):
@@ -74,12 +74,18 @@ def test_tensorfloat_is_allowed_in_training_steps_alone(monkeypatch, precision):
     trainer = make(precision=precision)
     exp = "introsearch.priors.log_density._exp"
     monkeypatch.setattr(exp, lambda x: note("density") or x.clamp_min_(-50).exp_())
-    trainer.decoder.register_forward_hook(lambda *_: note("step"))
     note("before")
-    trainer.advance(22)
     before = seen.pop("before")
-    rounds = precision == "tf32"
-    assert seen == {"density": (False, False), "step": (rounds, rounds)}
+    for what, run in (
+        ("step", lambda: trainer.advance(22)),
+        ("metric", lambda: trainer.evaluate(["hist_kl"])),
+        ("figure", trainer.figures),
+    ):
+        hook = trainer.decoder.register_forward_hook(lambda *_, what=what: note(what))
+        run()
+        hook.remove()
+    rounds, exact = precision == "tf32", (False, False)
+    assert seen == {"density": exact, "step": (rounds, rounds), "metric": exact, "figure": exact}
     note("after")
     assert seen["after"] == before
 
