@@ -33,8 +33,9 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """x [B, inputs, H, W] -> [B, outputs, H, W]."""
-        return functional.leaky_relu(self.net(x) + self.project(x), NEGATIVE_SLOPE)
+        """x [B, inputs, H, W] -> [B, outputs, H, W]. One map is kept for the backward pass."""
+        y: Tensor = self.net(x)
+        return functional.leaky_relu_(y.add_(self.project(x)), NEGATIVE_SLOPE)
 
 
 class ConvEncoder(nn.Module):
