@@ -125,10 +125,10 @@ class SIntroVAE(VAE):
             fake = self.decode(self.prior.sample(len(x), self.streams["noise"]))
             rec = squared_error(x, recon)
         with span("encoder step"):
-            encoder = self._encoder_step(q, rec, fake, recon)
+            terms = _detached(self._encoder_step(q, rec, fake, recon))
         with span("decoder+prior step"):
-            generator = self._generator_step(q, rec, fake, recon)
-        return {name: value.detach() for name, value in (encoder | generator).items()}
+            terms |= _detached(self._generator_step(q, rec, fake, recon))
+        return terms
 
     def _encoder_step(
         self, q: Posterior, rec: Tensor, fake: Tensor, recon: Tensor
@@ -216,3 +216,8 @@ class SIntroVAE(VAE):
         assert isinstance(self.prior, MixturePrior)  # the settings see to it
         noise = self._noise(self.settings.num_draws, *q.mu.shape)
         return self.prior.responsibilities(reparameterise(*q, noise)).mean(dim=(0, 1))
+
+
+def _detached(terms: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same numbers, which no longer hold on to the feature maps that they came from."""
+    return {name: value.detach() for name, value in terms.items()}

@@ -1,6 +1,7 @@
 """What every trainer and every column of Table 1 must do."""
 
 import copy
+import weakref
 
 import pytest
 import torch
@@ -258,6 +259,27 @@ def test_no_pass_is_wasted():
     )
     products = 13 * sum(encoder) - 3 * encoder[0] + 11 * sum(decoder) - 2 * decoder[0]
     assert counter.get_total_flops() == 2 * SMALL["batch_size"] * products
+
+
+def test_feature_maps_of_the_encoder_step_are_gone_before_the_next(monkeypatch):
+    """What the decoder's step uses again is what both share."""
+    trainer, kept, counts = make("images-ip_lc-r"), weakref.WeakSet(), []
+    trainer.advance(22)
+
+    class Kept:
+        def __init__(self, tensor):
+            self.tensor = tensor.detach()
+            kept.add(self)
+
+    def counting(step):
+        return lambda *args: counts.append(len(kept)) or step(*args)
+
+    for name in ("_encoder_step", "_generator_step"):
+        monkeypatch.setattr(trainer, name, counting(getattr(trainer, name)))
+    with torch.autograd.graph.saved_tensors_hooks(Kept, lambda kept: kept.tensor):
+        trainer.advance(1)
+    before, after = counts
+    assert after <= before
 
 
 @pytest.mark.parametrize(("column", "learns"), [("mog", False), ("ip", True), ("ip_lc", True)])
