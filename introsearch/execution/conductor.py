@@ -152,7 +152,13 @@ class Conductor:
             self.too_many_failed = True
 
     def interrupt(self) -> None:
-        """Record that the trials still open were interrupted; the next `run` continues them."""
+        """Record that the trials still open were interrupted; the next `run` continues them.
+
+        So were those that a killed driver left open, and that have not begun again.
+        """
+        for name, trial in self.trials.items():
+            if self.status(name) == record.INTERRUPTED:
+                self.recorder.end(trial, record.INTERRUPTED)
         for name, opened in list(self.open.items()):
             self._log_confirmed(opened)
             self.recorder.end(opened.trial, record.INTERRUPTED)

@@ -13,6 +13,7 @@ from pathlib import Path
 from introsearch.errors import ClusterError
 
 PREFIX = "introsearch-"
+ENOUGH_BYTES = 20 * 2**20  # Ray hangs where it cannot write
 LENGTH = len(PREFIX) + 8  # of their names
 
 
@@ -27,10 +28,12 @@ def private_folder(parent: Path) -> Iterator[Path]:
         ClusterError: there cannot be one.
     """
     remove_abandoned(parent)
+    hint = "name another folder under temp_folder: in the cluster file"
     try:
+        if (free := shutil.disk_usage(parent).free) < ENOUGH_BYTES:
+            raise ClusterError(f"{parent} is full ({free / 2**20:.0f} MiB are free)", hint=hint)
         hidden = Path(tempfile.mkdtemp(prefix=f".{PREFIX}", dir=parent))  # with mode 0700
     except OSError as error:
-        hint = "name another folder under temp_folder: in the cluster file"
         message = f"no folder can be made in {parent}: {error.strerror}"
         raise ClusterError(message, hint=hint) from error
     descriptor = os.open(hidden, os.O_RDONLY)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from introsearch.errors import ClusterError, ConfigError, nearest_hint
 from introsearch.execution import slurm_client
 from introsearch.execution.lock import check_free
 from introsearch.execution.slurm_script import render_script
-from introsearch.study.cluster import RESERVED, VALUE, SlurmCluster
+from introsearch.study.cluster import RESERVED, VALUE, SlurmCluster, seconds_of
 
 POLL_S = 5.0  # for Slurm; the log is looked at every second
 ENDED = (  # whatever else Slurm says of a job, it will run or runs
@@ -87,12 +90,13 @@ def submit_study(job: SlurmJob, cluster: SlurmCluster, script: str) -> None:
     Raises:
         ConfigError: sbatch refuses the job, or a `run` outside Slurm works on the study.
     """
-    if job.is_active():
-        print(f"Job {job.id} runs this study already, or waits to.")
-    else:
-        check_free(job.folder.parent)
-        job.submit(cluster, script)
-        print(f"Submitted job {job.id}.")
+    with job.alone():
+        if job.is_active():
+            print(f"Job {job.id} runs this study already, or waits to.")
+        else:
+            check_free(job.folder.parent)
+            job.submit(cluster, script)
+            print(f"Submitted job {job.id}.")
     print(f"  its log:   {job.log}")
     print(f"  cancel:    scancel {job.id}")
     print("  continue:  the same command, whenever the job has ended", flush=True)
@@ -119,6 +123,18 @@ class SlurmJob:
         """Where the job writes."""
         return self.folder / f"{self.id}.log"
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep others from submitting the same study meanwhile."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.folder, os.O_RDONLY)
+        try:
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
     def is_active(self) -> bool:
         """Whether the job waits or runs."""
         fields = slurm_client.job_fields(self.id) if self.id else None
@@ -130,7 +146,6 @@ class SlurmJob:
         Raises:
             ConfigError: sbatch refuses it; with the key of the cluster file.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / "batch.sh"
         path.touch(mode=0o600)
         path.write_text(script)
@@ -138,6 +153,7 @@ class SlurmJob:
             job = slurm_client.submit(path)
         except ClusterError as error:
             raise _refusal(cluster, error.message) from error
+        _check_time(job, cluster)
         (self.folder / "job").write_text(job)
 
     def follow(self) -> int:
@@ -201,6 +217,20 @@ class SlurmJob:
         return EXIT_INTERRUPTED
 
 
+def _check_time(job: str, cluster: SlurmCluster) -> None:
+    """The partition's own time limit holds where the cluster file names none."""
+    limit = (slurm_client.job_fields(job) or {}).get("TimeLimit", "")
+    seconds = seconds_of(limit)
+    if seconds is not None and seconds <= cluster.signal_before_end_s:
+        slurm_client.cancel(job)
+        raise cluster.error(
+            f"the partition's time limit of {limit} ends the job within signal_before_end_s "
+            f"({cluster.signal_before_end_s} s)",
+            "sbatch",
+            hint="give it more time, e.g. time: '04:00:00'; the job is cancelled",
+        )
+
+
 def _tell_state(job: str, fields: dict[str, str] | None, before: str) -> str:
     """Say why a job waits, whenever that changes."""
     if not fields:
@@ -225,10 +255,9 @@ def _refusal(cluster: SlurmCluster, message: str) -> ConfigError:
             f"sbatch.{unknown[1]}",
             hint=f"{hint}`sbatch --help` lists all",
         )
-    words = re.sub(r"sbatch: (error: )?", "", message)
-    about = [key for key in cluster.sbatch if re.search(rf"\b{re.escape(key)}\b", words, re.I)]
+    about = [key for key in cluster.sbatch if re.search(rf"\b{re.escape(key)}\b", message, re.I)]
     key = f"sbatch.{about[0]}" if about else "sbatch"
     hint = "`sbatch` refused the job; nothing was submitted"
     if about == ["partition"] and (names := slurm_client.partitions()):
         hint = nearest_hint(cluster.sbatch["partition"], names)
-    return cluster.error(words, key, hint=hint)
+    return cluster.error(message, key, hint=hint)

@@ -9,8 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from introsearch.errors import ClusterError
+from introsearch.study.cluster import RESERVED
 
 PATIENCE_S = 120  # Slurm's commands wait for a busy controller themselves
+# Of sbatch's options, where they are not called as the option is.
+VARIABLES = {"array": "ARRAY_INX", "mem": "MEM_PER_NODE", "time": "TIMELIMIT"}
 
 
 def submit(script: Path, *arguments: str) -> str:
@@ -19,12 +22,15 @@ def submit(script: Path, *arguments: str) -> str:
     Raises:
         ClusterError: with sbatch's own words.
     """
-    done = _call("sbatch", "--parsable", str(script), *arguments, environment=_outside_jobs())
-    if done.returncode:
-        lines = done.stderr.strip().splitlines()
+    environment = _environment_for(script.read_text())
+    done = _call("sbatch", "--parsable", str(script), *arguments, environment=environment)
+    ids = re.findall(r"^(\d+)(?:;.*)?$", done.stdout, re.M)  # some sites' sbatch says more
+    if done.returncode or not ids:
+        lines = (done.stderr or done.stdout).strip().splitlines()
         words = [line for line in lines if "--help" not in line and "submission failed" not in line]
-        raise ClusterError("; ".join(words or lines) or "sbatch refused the job")
-    return done.stdout.strip().partition(";")[0]
+        text = "; ".join(words or lines) or "sbatch refused the job"
+        raise ClusterError(re.sub(r"sbatch: (error: )?", "", text))
+    return str(ids[-1])
 
 
 def job_fields(job: str) -> dict[str, str] | None:
@@ -71,15 +77,18 @@ def option_names() -> list[str]:
     return sorted(set(re.findall(r"--([a-z][a-z0-9-]+)", _call("sbatch", "--help").stdout)))
 
 
-def _outside_jobs() -> dict[str, str]:
-    """This process's environment, without what a job would take for what it has been given.
+def _environment_for(script: str) -> dict[str, str]:
+    """This process's environment, without what would override the options of a batch script.
 
-    Where this process belongs to a job, say an interactive one, the new job would inherit that.
+    Where this process belongs to a job, say an interactive one, the new job would also take for its
+    own what that one has been given.
     """
+    options = {*re.findall(r"^#SBATCH --([a-z0-9-]+)", script, re.M), *RESERVED, "no-requeue"}
+    names = {f"SBATCH_{VARIABLES.get(o, o.upper().replace('-', '_'))}" for o in options}
     return {
         name: value
         for name, value in os.environ.items()
-        if name == "SLURM_CONF" or not name.startswith(("SLURM_", "SLURMD_"))
+        if name == "SLURM_CONF" or not (name in names or name.startswith(("SLURM_", "SLURMD_")))
     }
 
 
@@ -93,3 +102,5 @@ def _call(
         )
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(command, 1, "", f"{words[0]} does not answer")
+    except FileNotFoundError:
+        return subprocess.CompletedProcess(command, 127, "", f"there is no {words[0]} on the path")

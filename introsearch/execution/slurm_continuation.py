@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from introsearch.errors import ClusterError
 from introsearch.execution import slurm_client
 from introsearch.study.cluster import seconds_of
 
@@ -82,7 +83,14 @@ class Continuation:
             if slurm_client.requeue(self.job):
                 say(f"Job {self.job} is requeued ({times}).")
                 return True
-            job = slurm_client.submit(self.folder / "batch.sh", str(restarts + 1))
+            try:
+                job = slurm_client.submit(self.folder / "batch.sh", str(restarts + 1))
+            except ClusterError as error:
+                say(
+                    f"Slurm neither requeues job {self.job} nor lets it be submitted again from "
+                    f"here ({error.message}). The same command continues."
+                )
+                return False
             (self.folder / "job").write_text(job)
             say(f"Requeueing is not allowed here: submitted again as job {job} ({times}).")
             return False

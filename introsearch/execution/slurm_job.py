@@ -173,7 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     say(f"Job {allocation.job} on {', '.join(allocation.nodes)}")
     try:
-        check_nodes(allocation, options.folder)
+        check_nodes(allocation, options.folder, is_over=lambda: supervisor.asked_to_end is not None)
         code = supervisor.run()
     except ClusterError as error:
         if not supervisor.asked_to_end:

@@ -40,7 +40,7 @@ def render_script(
         "",
         "# Until Python handles it, the signal that announces the end must not kill this shell.",
         "trap '' USR1",
-        *cluster.setup,
+        *(line for command in cluster.setup for line in _setup(command)),
         "",
         f"python={shlex.quote(python)}",
         'if ! "$python" -c "import introsearch, ray"; then',
@@ -53,6 +53,12 @@ def render_script(
         f"  {shlex.join(command)}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _setup(command: str) -> list[str]:
+    """A command of the cluster file, and what follows if it fails."""
+    words = shlex.quote(f"error: setup: fails in the cluster file: {command}")
+    return [command, f"[ $? = 0 ] || {{ echo {words}; exit 2; }}"]
 
 
 def _option(key: str, value: str | int | bool) -> str:

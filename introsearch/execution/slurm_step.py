@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from introsearch.errors import ClusterError
@@ -17,6 +19,9 @@ NOT_FOR_STEPS = (
     *("NTASKS_PER_SOCKET", "NTASKS_PER_GPU", "TRES_PER_TASK", "DISTRIBUTION", "EXACT", "WAIT"),
     *("GPUS", "MEM_PER_CPU", "MEM_PER_GPU", "MEM_PER_NODE"),
 )
+# All of the job's memory, and what `setup:` has set even where the job was submitted without.
+ANYWHERE = ("--mem=0", "--export=ALL", "--mpi=none")
+POLL_S = 0.2
 CHECK = """\
 test -d "$1" || { echo "error: $SLURMD_NODENAME does not see the folder $1"; exit 1; }
 test -x "$2" || { echo "error: $SLURMD_NODENAME has no $2"; exit 1; }
@@ -25,26 +30,38 @@ exit 1; }
 """
 
 
-def check_nodes(allocation: Allocation, folder: Path) -> None:
+def check_nodes(allocation: Allocation, folder: Path, *, is_over: Callable[[], bool]) -> None:
     """Each node must see the environment and the folder.
+
+    Args:
+        allocation: of the job.
+        folder: of the job's files.
+        is_over: whether the job has been asked to end; a node may hang on a file system.
 
     Raises:
         ClusterError: with what each says that does not.
     """
     count = str(len(allocation.nodes))
-    done = subprocess.run(
+    step = subprocess.Popen(
         [
-            *("srun", "--overlap", "--nodes", count, "--ntasks", count, "--mem=0", "--mpi=none"),
+            *("srun", "--overlap", "--nodes", count, "--ntasks", count, *ANYWHERE),
             *("bash", "-c", CHECK, "bash", str(folder), sys.executable),
         ],
         env=step_environment(),
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
     )
-    if done.returncode:
-        lines = [line for line in done.stdout.splitlines() if line.startswith("error: ")]
-        words = [line.removeprefix("error: ") for line in lines] or done.stderr.splitlines()[-3:]
+    output = None
+    while output is None:
+        with suppress(subprocess.TimeoutExpired):
+            output = step.communicate(timeout=POLL_S)
+        if is_over():
+            step.kill()
+    if step.returncode:
+        lines = [line for line in output[0].splitlines() if line.startswith("error: ")]
+        words = [line.removeprefix("error: ") for line in lines] or output[1].splitlines()[-3:]
         raise ClusterError(
             "; ".join(words) or "srun fails",
             hint="name a folder that all nodes see under shared_folder:, and the environment of "
@@ -55,8 +72,8 @@ def check_nodes(allocation: Allocation, folder: Path) -> None:
 def step_command(node: str) -> list[str]:
     """One task on one node that may use all that the job has there."""
     return [
-        *("srun", "--overlap", "--nodes=1", "--ntasks=1", f"--nodelist={node}", "--mem=0"),
-        *("--export=ALL", "--mpi=none", "--cpu-bind=none", "--kill-on-bad-exit=0"),
+        *("srun", "--overlap", "--nodes=1", "--ntasks=1", f"--nodelist={node}", *ANYWHERE),
+        *("--cpu-bind=none", "--kill-on-bad-exit=0"),
     ]
 
 

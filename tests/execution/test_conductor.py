@@ -364,6 +364,11 @@ def test_an_interrupted_trial_is_marked_and_continued(
 ) -> None:
     site = make_site(whole.curves)
     with pytest.raises(Killed):
+        site.run(seed=3, at_once=4, kill_after=2)
+    assert record.RUNNING in statuses(site).values()
+    site.open().interrupt()  # before any of the killed driver's trials begins again
+    assert record.RUNNING not in statuses(site).values()
+    with pytest.raises(Killed):
         site.run(seed=3, at_once=4, kill_after=12)
     site.conductor.interrupt()
     assert not site.conductor.open

@@ -31,6 +31,14 @@ def test_paths_of_sockets_are_short_enough(tmp_path: Path) -> None:
     assert TEMP_FOLDER_LENGTH + len("/") + LENGTH + len(OF_RAY) <= LONGEST
 
 
+def test_a_full_disk_is_told_from_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("introsearch.execution.private_folder.ENOUGH_BYTES", 2**62)
+    with pytest.raises(ClusterError, match=f"{tmp_path} is full"), private_folder(tmp_path):
+        pass
+
+
 def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     program = (
         "import os, sys; from pathlib import Path\n"

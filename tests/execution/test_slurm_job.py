@@ -200,13 +200,42 @@ def test_only_ports_that_answer_are_seen(taken: int) -> None:
         assert FirstNodeWatch(f"127.0.0.1:{server.getsockname()[1]}", job()).sees_head()
 
 
-def test_a_new_job_inherits_nothing_of_the_one_that_submits_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def sbatch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program in the place of sbatch."""
+    path = tmp_path / "bin" / "sbatch"
+    path.parent.mkdir()
+    path.touch(mode=0o755)
+    monkeypatch.setenv("PATH", f"{path.parent}:{os.environ['PATH']}")
+    return path
+
+
+def test_a_batch_script_is_submitted_as_it_is(
+    tmp_path: Path, sbatch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a program in the place of sbatch that prints its environment."""
-    (tmp_path / "sbatch").write_text('#!/bin/bash\necho "$SLURM_CONF,$SLURM_MEM_PER_CPU,$MY"\n')
-    (tmp_path / "sbatch").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    for name, value in {"SLURM_CONF": "c", "SLURM_MEM_PER_CPU": "1", "MY": "m"}.items():
-        monkeypatch.setenv(name, value)
-    assert slurm_client.submit(tmp_path / "batch.sh") == "c,,m"
+    """The new job inherits nothing of one that submits it, nor from variables for its options."""
+    names = "SLURM_MEM_PER_CPU SBATCH_TIMELIMIT SBATCH_SIGNAL SBATCH_ARRAY_INX SBATCH_NO_REQUEUE"
+    kept = "SLURM_CONF SBATCH_QOS MY"
+    for name in f"{names} {kept}".split():
+        monkeypatch.setenv(name, "set")
+    (tmp_path / "batch.sh").write_text("#!/bin/bash\n#SBATCH --time=5\n")
+    sbatch.write_text(f"#!/bin/bash\nenv > {tmp_path}/seen\necho Welcome!\necho '12;here'\n")
+    assert slurm_client.submit(tmp_path / "batch.sh") == "12"
+    seen = {line.partition("=")[0] for line in (tmp_path / "seen").read_text().splitlines()}
+    assert seen >= {*kept.split()}
+    assert seen.isdisjoint(names.split())
+
+
+def test_a_job_that_can_neither_be_requeued_nor_submitted_says_so(
+    tmp_path: Path,
+    sbatch: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    sbatch.write_text("#!/bin/bash\necho 'sbatch: error: Access denied' >&2\nexit 1\n")
+    (tmp_path / "batch.sh").touch()
+    for name in ("requeue", "job_fields"):
+        monkeypatch.setattr(slurm_client, name, lambda job: None)
+    assert not job(tmp_path).go_on()
+    assert "(Access denied). The same command continues." in capsys.readouterr().out
+    assert not (tmp_path / "job").exists()

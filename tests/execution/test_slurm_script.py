@@ -22,10 +22,15 @@ setup: [module load "a b"]
 """
 
 
-def script(*command: str, folder: str = "/runs/x/slurm", **sbatch: str | bool) -> str:
+def script(
+    *command: str,
+    folder: str = "/runs/x/slurm",
+    setup: str = "module load x",
+    **sbatch: str | bool,
+) -> str:
     document = Document(file="c.yaml", data={}, places={})
     cluster = SlurmCluster(
-        sbatch=dict(sbatch.items()), setup=("module load x",), document=document, max_requeues=3
+        sbatch=dict(sbatch.items()), setup=(setup,), document=document, max_requeues=3
     )
     return render_script(
         cluster, command, name="x", folder=Path(folder), python="/my env/bin/python"
@@ -67,8 +72,7 @@ def test_words_reach_the_program_as_they_are(tmp_path: Path) -> None:
     python.parent.mkdir(parents=True)
     python.write_text(f'#!/bin/bash\n[ "$1" = -c ] || printf "%s\\n" "$@" > {shown}\n')
     python.chmod(0o755)
-    text = script(*words).replace("/my env/bin/python", str(python))
-    text = text.replace("module load x", "true")
+    text = script(*words, setup="echo a module").replace("/my env/bin/python", str(python))
     done = subprocess.run(["bash", "-s", "--", "4"], input=text, text=True, cwd=tmp_path)
     assert done.returncode == 0
     lines = shown.read_text().splitlines()
@@ -82,11 +86,19 @@ def test_an_environment_without_the_package_is_told(tmp_path: Path) -> None:
     python = tmp_path / "python"
     python.write_text("#!/bin/bash\nexit 1\n")
     python.chmod(0o755)
-    text = script("run").replace("'/my env/bin/python'", str(python)).replace("module", "true")
+    text = script("run", setup="true").replace("'/my env/bin/python'", str(python))
     done = subprocess.run(["bash", "-s"], input=text, text=True, capture_output=True)
     assert done.returncode == EXIT_BAD_INPUT
     assert "has no introsearch" in done.stdout
     assert "environment:" in done.stdout
+
+
+def test_setup_that_fails_ends_the_job_with_its_words() -> None:
+    text = script("run", setup='echo "it\'s $HOME"; false')
+    done = subprocess.run(["bash", "-s"], input=text, text=True, capture_output=True)
+    assert done.returncode == EXIT_BAD_INPUT
+    error = done.stdout.splitlines()[1]
+    assert error == 'error: setup: fails in the cluster file: echo "it\'s $HOME"; false'
 
 
 @pytest.fixture

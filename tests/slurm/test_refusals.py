@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -56,6 +57,23 @@ def test_a_refused_job(
         assert words in output.err
 
 
+def test_a_partition_whose_time_limit_is_too_short(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its jobs would be requeued as soon as they start, again and again."""
+    write(folder, "nodes: 1")
+    update = ["scontrol", "update", "PartitionName=main"]
+    subprocess.run([*update, "DefaultTime=1"], check=True)
+    try:
+        assert main(RUN) == EXIT_BAD_INPUT
+    finally:
+        subprocess.run([*update, "DefaultTime=UNLIMITED"], check=True)
+    output = capsys.readouterr()
+    assert "Submitted" not in output.out
+    assert "time limit of 00:01:00" in output.err
+    assert "signal_before_end_s (120 s)" in output.err
+
+
 def test_an_environment_without_the_package(
     folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -89,9 +107,12 @@ def test_a_waiting_job_is_not_submitted_twice_and_can_be_cancelled(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write(folder, "hold: true")
-    assert main([*RUN, "--detach"]) == EXIT_DONE
+    command = [sys.executable, "-m", "introsearch", *RUN, "--detach"]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    text = "".join(process.communicate()[0] for process in both)
     job = SlurmJob(folder / "runs" / "tiny").id
-    assert f"scancel {job}" in capsys.readouterr().out
+    assert text.count("Submitted job") == text.count("runs this study already") == 1
+    assert text.count(f"scancel {job}") == 2
 
     def cancel() -> None:
         time.sleep(2)
