@@ -29,6 +29,7 @@ SHORT = (
     "batch_size=8",
     "num_draws=2",
     "evaluate_every=10",
+    "variants.ip.components=2",
 )
 
 

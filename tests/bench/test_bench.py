@@ -21,7 +21,7 @@ seeds: {select: [0], report: [1]}
 parameters:
   {iterations: 100, warmup_iterations: 40, handover_iterations: 5, batch_size: 8,
    hidden_units: 8, num_draws: 2, beta_kl: {values: [0.1, 0.2]}}
-variants: {sg: {prior: gaussian}, mog: {prior: mog}}
+variants: {sg: {prior: gaussian}, mog: {prior: mog, components: 2}}
 evaluate_every: 50
 resources: {cpus: 1}
 """
