@@ -21,8 +21,9 @@ from introsearch.execution.lock import is_locked, locked
 HOLDER = """
 import sys, time
 from pathlib import Path
-from introsearch.execution.lock import locked
-with locked(Path(sys.argv[1])):
+from introsearch.execution import lock
+lock.BEAT_S = 0.05
+with lock.locked(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
 """
