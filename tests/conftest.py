@@ -31,6 +31,15 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module")
+def small_grid() -> Iterator[None]:
+    """The costly metric without its costs, for tests that are not about its value."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("introsearch.metrics.elbo.NUM_GRID", 64)
+        patch.setattr("introsearch.metrics.elbo.NUM_DATA", 1_000)
+        yield
+
+
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from introsearch.tracking.store import open_store

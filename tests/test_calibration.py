@@ -16,6 +16,8 @@ from introsearch.study.model import Resources, Study, Trial
 from introsearch.study.order import order_of
 from introsearch.trial_run import TrialRun
 
+pytestmark = pytest.mark.usefixtures("small_grid")
+
 STUDY = """\
 trainer: sintrovae
 metric: {name: hist_kl}

@@ -22,6 +22,8 @@ from introsearch.study.yaml_loader import dump
 from introsearch.training.settings import resolve_settings
 from introsearch.trial_run import TrialRun
 
+pytestmark = pytest.mark.usefixtures("small_grid")
+
 MODULE = '''\
 from dataclasses import dataclass
 

@@ -29,6 +29,8 @@ from introsearch.study.order import order_of
 from introsearch.tracking.recorder import Recorder
 from introsearch.trial_run import TrialRun
 
+pytestmark = pytest.mark.usefixtures("small_grid")
+
 STUDY = """\
 name: again
 trainer: sintrovae

@@ -16,6 +16,8 @@ from introsearch.trainables import TrialOrder, TrialTrainable
 from introsearch.training.settings import resolve_settings, settings_to_dict
 from introsearch.trial_files import checkpoint_path, figure_path
 
+pytestmark = pytest.mark.usefixtures("small_grid")
+
 TINY = {
     "dataset": "rings",
     "prior": "mog",
