@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -116,15 +116,18 @@ class TrialRun:
         for name, figure in self.trainer.figures().items():
             self.keep_figure(name, iteration, draw_figure(figure, title=title))
             if isinstance(figure, ImageFigure):
-                curves = self._history(iteration, metrics)
+                of_prior = len(figure.component_weights) > 0
+                curves = self._history(iteration, metrics, HISTORY if of_prior else HISTORY[:1])
                 self.keep_figure("history", iteration, draw_history(curves, title=title))
 
-    def _history(self, iteration: int, metrics: Mapping[str, float]) -> dict[str, Curve]:
+    def _history(
+        self, iteration: int, metrics: Mapping[str, float], names: Sequence[str]
+    ) -> dict[str, Curve]:
         """What is followed over time, up to now."""
         points = [*((e.iteration, e.metrics) for e in self.evaluations), (iteration, metrics)]
         return {
             name: ([i for i, _ in points], [values[name] for _, values in points])
-            for name in HISTORY
+            for name in names
             if all(name in values for _, values in points)
         }
 

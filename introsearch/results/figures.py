@@ -91,7 +91,7 @@ def _draw_latents(axes: Axes, data: TrialFigure) -> None:
     _draw_components(axes, means, stds, weights)
     for axis, (low, high) in zip("xy", _latent_limits(latents, means, stds, weights), strict=True):
         axes.set(**{f"{axis}lim": (low, high)})
-    name(axes, "posterior (dots), prior (1-sigma)")
+    name(axes, "posterior (dots)" + ", prior (1-sigma)" * (len(data.component_means) > 0))
 
 
 def _draw_components(axes: Axes, means: Floats, stds: Floats, weights: Floats) -> None:

@@ -29,7 +29,7 @@ _PAIRS = 32  # originals and their reconstructions
 
 
 def draw_images(data: ImageFigure, *, title: str) -> bytes:
-    """Draw samples, reconstructions and components, then two views of the latent space.
+    """Draw samples, reconstructions and components if any, then two views of the latent space.
 
     Latent points that are not finite are left out.
 
@@ -42,22 +42,19 @@ def draw_images(data: ImageFigure, *, title: str) -> bytes:
     """
     figure = new_figure(title, height_inches=4.9)
     grid = figure.add_gridspec(2, 6)
-    samples, reconstructions, components = (
-        figure.add_subplot(grid[0, 2 * i : 2 * i + 2]) for i in range(3)
-    )
+    number = len(data.component_weights)
+    wide = 2 if number else 3
+    pictures = [figure.add_subplot(grid[0, i : i + wide]) for i in range(0, 6, wide)]
     latents, aggregate = (figure.add_subplot(grid[1, 3 * i : 3 * i + 3]) for i in range(2))
-    _draw_grid(samples, data.samples, "samples")
+    _draw_grid(pictures[0], data.samples, "samples")
     pairs = np.stack([data.originals[:_PAIRS], data.reconstructions[:_PAIRS]], axis=1)
     _draw_grid(
-        reconstructions,
+        pictures[1],
         pairs.reshape(-1, *data.originals.shape[1:]),
         "test images, each left of its reconstruction",
     )
-    number = len(data.component_weights)
     if number:
-        _draw_grid(components, data.components, _components_title(len(data.components), number))
-    else:
-        components.set_axis_off()
+        _draw_grid(pictures[2], data.components, _components_title(len(data.components), number))
     draw_latents(latents, data)
     draw_aggregate(aggregate, data)
     return image(figure)

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from introsearch.results.style import (
+    BLACK,
     GREY,
     LABEL_SIZE,
     TICK_SIZE,
@@ -23,7 +24,8 @@ Floats = NDArray[np.floating]
 
 COLUMNS = 4  # of models, before another pair of rows begins
 _MAX_CLASSES = 10  # that colours can tell apart
-_TITLES = ("posterior (dots)", "prior means (rings, area is weight)")
+_POSTERIOR, _MEANS = "posterior (dots)", "prior means (rings, area is weight)"
+_SAMPLES = "prior samples (black crosses)"
 
 
 def draw_latent_spaces(models: Mapping[str, ImageFigure], *, title: str) -> Figure:
@@ -58,8 +60,10 @@ def draw_latent_spaces(models: Mapping[str, ImageFigure], *, title: str) -> Figu
 
 
 def draw_latents(axes: Axes, data: ImageFigure) -> None:
-    """First two latent dimensions, with a ring per component whose area is its weight."""
+    """First two latent dimensions: with a ring per component of the prior whose area is its weight,
+    or with samples of a prior without components."""
     _draw_points(axes, data.latents, data.labels)
+    axes.scatter(*np.asarray(data.prior_latents).T, s=6, marker="x", c=BLACK, linewidths=0.4)
     weights = data.component_weights / max(float(data.component_weights.max(initial=0)), 1e-30)
     means = np.asarray(data.component_means, float)
     axes.scatter(
@@ -70,7 +74,8 @@ def draw_latents(axes: Axes, data: ImageFigure) -> None:
         edgecolors=VERMILLION,
         linewidths=0.9,
     )
-    name(axes, ", ".join(_TITLES if len(means) else _TITLES[:1]))
+    also = [_MEANS] * (len(means) > 0) + [_SAMPLES] * (len(data.prior_latents) > 0)
+    name(axes, ", ".join([_POSTERIOR, *also]))
     axes.set_xlabel("first latent dimension", fontsize=TICK_SIZE)
     axes.set_ylabel("second", fontsize=TICK_SIZE)
     axes.tick_params(labelsize=TICK_SIZE, length=2)

@@ -56,6 +56,8 @@ class ImageFigure:
         component_means: [K, 2] of the prior.
         component_weights: [K], summing to one.
         aggregate: [N, 2] the posterior samples in all dimensions, embedded by t-SNE.
+        prior_latents: [M, 2] prior samples, first two latent dimensions; none of a prior that is
+            made of components, which say as much.
     """
 
     samples: Array
@@ -67,6 +69,7 @@ class ImageFigure:
     component_means: Array
     component_weights: Array
     aggregate: Array
+    prior_latents: Array
 
 
 @dataclass(frozen=True, kw_only=True)

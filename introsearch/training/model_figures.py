@@ -17,6 +17,7 @@ GRID = 192
 IMAGES = 64
 COMPONENTS = 100
 LATENTS = 800
+PRIOR_LATENTS = 200
 PERPLEXITY = 30
 
 
@@ -53,8 +54,10 @@ def image_figure(view: ModelView, stream: Generator) -> ImageFigure:
     latents = reparameterise(mu, logvar, noise)
     parts = view.prior.components()
     heaviest = parts.log_weights.argsort(descending=True, stable=True)[:COMPONENTS]
+    samples = view.decoder(view.prior.sample(IMAGES, stream))
+    beside = latents[:0] if len(heaviest) else view.prior.sample(PRIOR_LATENTS, stream)
     return ImageFigure(
-        samples=_pictures(view.decoder(view.prior.sample(IMAGES, stream))),
+        samples=_pictures(samples),
         originals=_pictures(real[:IMAGES]),
         reconstructions=_pictures(view.decoder(mu)[:IMAGES]),
         components=_pictures(view.decoder(parts.mu[heaviest]) if len(heaviest) else real[:0]),
@@ -63,6 +66,7 @@ def image_figure(view: ModelView, stream: Generator) -> ImageFigure:
         component_means=_array(parts.mu[:, :2]),
         component_weights=_array(parts.log_weights.exp()),
         aggregate=_embed(latents),
+        prior_latents=_array(beside[:, :2]),
     )
 
 

@@ -22,8 +22,9 @@ def figure(channels=1, classes=10, components=12, **changes):
         "latents": random.normal(size=(n, 2)),
         "labels": np.arange(n) % classes,
         "component_means": random.normal(size=(components, 2)),
-        "component_weights": np.full(components, 1 / components),
+        "component_weights": np.full(components, 1 / max(components, 1)),
         "aggregate": random.normal(size=(n, 2)),
+        "prior_latents": random.normal(size=(0 if components else n, 2)),
     }
     return ImageFigure(**{**parts, **changes})
 
@@ -39,6 +40,7 @@ def pixels(png):
         {"channels": 3},
         {"classes": 40},
         {"components": 1},
+        {"components": 0},
         {"aggregate": np.empty((0, 2))},
         {"latents": np.full((40, 2), np.nan)},
         {"component_weights": np.zeros(12)},
@@ -54,6 +56,17 @@ def test_equal_figures_give_equal_bytes_and_others_do_not():
     first = draw_images(figure(), title="a")
     assert first == draw_images(figure(), title="a")
     assert first != draw_images(figure(samples=np.zeros((64, 8, 8, 1))), title="a")
+
+
+def test_samples_stand_for_a_prior_without_components(monkeypatch):
+    monkeypatch.setattr(image_figures, "image", lambda figure: figure)
+    titles = [axes.get_title() for axes in draw_images(figure(components=0), title="x").axes]
+    assert titles[0] == "samples"
+    assert titles[2].startswith("posterior (dots), prior samples")
+    assert len(titles) == 4
+    titles = [axes.get_title() for axes in draw_images(figure(), title="x").axes]
+    assert titles[3].startswith("posterior (dots), prior means")
+    assert len(titles) == 5
 
 
 def test_history_has_a_panel_per_metric():
