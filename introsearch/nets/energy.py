@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 NEGATIVE_SLOPE = 0.01
@@ -31,3 +32,21 @@ class EnergyNetwork(nn.Module):
         """z [..., L] -> f(z) [...]."""
         f: Tensor = self.net(z).squeeze(-1)
         return f
+
+    def slopes(self, z: Tensor) -> Tensor:
+        """grad f, [N, L], at points [N, L]; its own derivatives are those in the weights alone.
+
+        Activations are linear in pieces, so that there are no others. Written out, it takes less
+        than differentiating `forward` twice.
+        """
+        first, activation, second, _, last = self.net
+        with torch.no_grad():
+            h_1 = activation(first(z))
+            rise_1, rise_2 = _rise(h_1), _rise(second(h_1))
+        slopes: Tensor = ((last.weight * rise_2) @ second.weight * rise_1) @ first.weight
+        return slopes
+
+
+def _rise(h: Tensor) -> Tensor:
+    """Derivative of the leaky ReLU, by the sign of what goes in or comes out."""
+    return (h > 0).to(h.dtype).mul_(1 - NEGATIVE_SLOPE).add_(NEGATIVE_SLOPE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 import torch
@@ -47,30 +48,39 @@ class EVaLP(LatentFlow):
         )
 
     def _step(self) -> dict[str, Tensor]:
-        with span("critic steps"):
-            for _ in range(self.settings.critic_steps):
-                terms = self._critic_step()
+        for batch in self._critic_batches():
+            with span("critic steps"):
+                terms = self._critic_step(*batch)
         with span("sampler step"):
             terms |= self._sampler_step()
         with span("averages"):
             self.average.update({"sampler": self.sampler})
         return {name: value.detach() for name, value in terms.items()}
 
-    def _critic_step(self) -> dict[str, Tensor]:
+    @torch.no_grad()
+    def _critic_batches(self) -> Iterable[tuple[Tensor, ...]]:
+        """Posterior samples, the sampler's points and points between them, for each critic step.
+
+        All are drawn at once: the sampler stays as it is meanwhile.
+        """
         s = self.settings
-        positive = self._posterior_batch(s.batch_size)
-        with torch.no_grad():
-            negative = self.sampler.sample(s.batch_size, self.streams["noise"])
-        share = torch.rand(s.batch_size, 1, generator=self.streams["noise"], device=self.device)
-        between = on_segments(positive, negative, share).requires_grad_()
-        # One pass for all three; only the points between need a second derivative.
-        f = self.energy(torch.cat([positive, negative, between]))
-        f_positive, f_negative, f_between = f.chunk(3)
-        (slopes,) = torch.autograd.grad(f_between.sum(), between, create_graph=True)
+        n = s.critic_steps * s.batch_size
+        positive = self._posterior_batch(n)
+        with span("critic steps"):
+            negative = self.sampler.sample(n, self.streams["noise"])
+            share = torch.rand(n, 1, generator=self.streams["noise"], device=self.device)
+            between = on_segments(positive, negative, share)
+        return zip(*(x.split(s.batch_size) for x in (positive, negative, between)), strict=True)
+
+    def _critic_step(
+        self, positive: Tensor, negative: Tensor, between: Tensor
+    ) -> dict[str, Tensor]:
+        s = self.settings
+        f_positive, f_negative = self.energy(torch.cat([positive, negative])).chunk(2)
         loss = critic_loss(
             f_positive,
             f_negative,
-            slopes,
+            self.energy.slopes(between),
             penalty_weight=s.penalty_weight,
             one_sided=s.one_sided_penalty,
         )

@@ -42,18 +42,27 @@ class Plain:
         with torch.no_grad():
             self.mu, self.logvar = trainer.encoder(to_float(trainer.dataset.train.images))
         self.data, self.noise = (copy.deepcopy(trainer.streams[n]) for n in ("data", "noise"))
+        self.batches = []  # of the critic steps to come
 
-    def normal(self):
-        return torch.randn(N, L, generator=self.noise)
+    def normal(self, n=N):
+        return torch.randn(n, L, generator=self.noise)
 
-    def posterior(self):
-        chosen = torch.randint(100, (N,), generator=self.data)
-        return self.mu[chosen] + (self.logvar[chosen] / 2).exp() * self.normal()
+    def posterior(self, n=N):
+        chosen = torch.randint(100, (n,), generator=self.data)
+        return self.mu[chosen] + (self.logvar[chosen] / 2).exp() * self.normal(n)
+
+    def critic_batch(self):
+        """Those of an iteration are drawn at once: the sampler stays until its own step."""
+        if not self.batches:
+            n = self.settings.critic_steps * N
+            points = self.posterior(n), self.players["sampler"].flow(self.normal(n)).z.detach()
+            share = torch.rand(n, 1, generator=self.noise)
+            self.batches = [*zip(*(x.split(N) for x in (*points, share)), strict=True)]
+        return self.batches.pop(0)
 
     def evalp_energy(self):
-        f, g, s = self.players["energy"], self.players["sampler"].flow, self.settings
-        positive, negative = self.posterior(), g(self.normal()).z.detach()
-        share = torch.rand(N, 1, generator=self.noise)
+        f, s = self.players["energy"], self.settings
+        positive, negative, share = self.critic_batch()
         between = (share * positive + (1 - share) * negative).requires_grad_()
         (slope,) = torch.autograd.grad(f(between).sum(), between, create_graph=True)
         excess = slope.square().sum(dim=1).sqrt() - 1
