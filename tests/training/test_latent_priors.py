@@ -12,6 +12,7 @@ from introsearch.metrics import latents
 from introsearch.metrics.mmd import bandwidths_of, mmd_squared
 from introsearch.priors import energy
 from introsearch.priors.energy import EnergyPrior
+from introsearch.priors.gaussian import StandardGaussian
 from introsearch.registry import METRICS, TRAINERS
 from introsearch.results.image_figures import draw_images
 from introsearch.training import latent_gmm, model_figures
@@ -295,6 +296,19 @@ class Known(torch.nn.Module):
 
     def forward(self, z):
         return self.base.log_prob(z) - self.q.log_prob(z)
+
+
+@pytest.mark.parametrize(("w", "is_known"), [(1.0, True), (2.0, False)])
+def test_the_unrestricted_solution_is_the_posterior(w, is_known):
+    """With f = log p_0 - log q, the density exp(-f) p_0 is q, and log Z = 0."""
+    q, base = FourGaussians(), StandardGaussian(2)
+    f = Known(q, base)
+    prior = EnergyPrior(f, base=base, proposal=base, temperature=w, num_proposals=50)
+    z = q.sample(500, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert (abs(prior.log_normaliser()) < 0.03) == is_known
+        error = (prior.log_prob(z) - q.log_prob(z)).abs().max()
+    assert (error < 0.03) == is_known
 
 
 @pytest.mark.slow
