@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from introsearch.losses.evalp import contrastive_loss
@@ -42,6 +43,7 @@ class NCP(LatentPriorTrainer):
         positive = self._posterior_batch(n)
         with span("critic steps"):
             negative = self.base.sample(n, self.streams["noise"])
-            loss = contrastive_loss(self.energy(positive), self.energy(negative))
+            f_positive, f_negative = self.energy(torch.cat([positive, negative])).chunk(2)
+            loss = contrastive_loss(f_positive, f_negative)
             descend(self.optimisers["energy"], loss)
         return {"cross_entropy": loss.detach()}
