@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 NEGATIVE_SLOPE = 0.01
 
@@ -39,9 +40,9 @@ class EnergyNetwork(nn.Module):
         Activations are linear in pieces, so that there are no others. Written out, it takes less
         than differentiating `forward` twice.
         """
-        first, activation, second, _, last = self.net
+        first, second, last = (layer for layer in self.net if isinstance(layer, nn.Linear))
         with torch.no_grad():
-            h_1 = activation(first(z))
+            h_1 = functional.leaky_relu_(first(z), NEGATIVE_SLOPE)
             rise_1, rise_2 = _rise(h_1), _rise(second(h_1))
         slopes: Tensor = ((last.weight * rise_2) @ second.weight * rise_1) @ first.weight
         return slopes

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-BLOCK_ROWS = 2**16  # proposals held at the same time
+BLOCK_ROWS = 2**14  # proposals held at the same time; with more, a CPU's cache is too small
 
 Propose = Callable[[int], tuple[Tensor, Tensor]]
 

@@ -63,7 +63,8 @@ def draw_latents(axes: Axes, data: ImageFigure) -> None:
     """First two latent dimensions: with a ring per component of the prior whose area is its weight,
     or with samples of a prior without components."""
     _draw_points(axes, data.latents, data.labels)
-    axes.scatter(*np.asarray(data.prior_latents).T, s=6, marker="x", c=BLACK, linewidths=0.4)
+    beside = data.prior_latents
+    axes.scatter(beside[:, 0], beside[:, 1], s=6, marker="x", c=BLACK, linewidths=0.4)
     weights = data.component_weights / max(float(data.component_weights.max(initial=0)), 1e-30)
     means = np.asarray(data.component_means, float)
     axes.scatter(
