@@ -74,6 +74,8 @@ class Progress:
         pending = len(conductor.pending()) + conductor.to_come()
         done = f", {total - pending} already recorded" if pending < total else ""
         self.say(f"{name}: {total:,} trials{done}")
+        if self.live:  # without waiting for a first report
+            self.last_shown = -math.inf
         self.update(conductor)
 
     def update(self, conductor: Conductor) -> None:

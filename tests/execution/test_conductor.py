@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import io
 import json
-import math
 import random
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -484,7 +483,6 @@ def test_the_live_table_fits_a_narrow_terminal(study: Study, make_site: MakeSite
     text = io.StringIO()
     console = Console(file=text, force_terminal=True, color_system=None, width=60)
     with Progress(["a long / group", "mog"], metric=METRIC, goal="minimize", console=console) as p:
-        p.last_shown = -math.inf
         p.start_stage("select", site.conductor)
     assert "group           finished  running  failed  to come  best" in text.getvalue()
     assert "\u2026" not in text.getvalue(), "nothing is cut"
