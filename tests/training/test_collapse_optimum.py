@@ -79,6 +79,24 @@ def test_at_the_optimum_nothing_differs_and_elsewhere_by_as_much_as_it_was_moved
     assert moved["lam_gap"] < 1e-6
 
 
+def test_units_and_modes_count_in_units_of_the_priors_variance():
+    """Of one dimension the variance, of another the second moment is between two thresholds."""
+    made = at_optimum("collapse_vae")
+    rows, weight = made.rows.numbers(slice(None)), made.nets.encoders[0].weight
+    with torch.no_grad():
+        mu = rows @ weight.T
+        weight[0] *= (0.0075 / mu[:, 0].var(correction=0)).sqrt()
+        weight[2] *= (0.0008 / mu[:, 2].square().mean()).sqrt()
+        mu, variance = rows @ weight.T, made.nets.logvars[0].exp() / 0.8**2
+    kl = 0.5 * (mu.square() / 0.8**2 + variance - 1 - variance.log())
+    spread, moment = mu.var(dim=0, correction=0), mu.square().mean(dim=0)
+    counts = [(spread > 0.01 * 0.8**2).sum(), (moment > 0.001 * 0.8**2).sum()]
+    assert counts == [(spread > 0.01).sum() + 1, (moment > 0.001).sum() + 1]
+    found = made.evaluate(["active_units", "active_modes", "active_pairs"])
+    assert [found["active_units"], found["active_modes"]] == counts
+    assert found["active_pairs"] == pytest.approx((kl >= 0.01).double().mean().item())
+
+
 def test_more_latents_than_data_have_as_many_values():
     parameters = {"rho": 0.5, "dims": 3, "latent_dim": 5, "iterations": 600}
     made = load(TRAINERS["collapse_cvae"].trainer)(
