@@ -231,17 +231,18 @@ def test_blocks_have_the_moments_of_the_whole(monkeypatch):
 
 @pytest.mark.parametrize("case", ["vae", "cvae", "hvae"])
 def test_exact_moments_are_the_mean_of_sampled_ones(case):
-    trainer = make(case)
-    trainer.advance(20)
+    trainer, stream = make(case), torch.Generator().manual_seed(0)
     rows = trainer.rows.numbers(slice(None)).repeat(500, 1)
-    noise = trainer._noise(len(rows), torch.Generator().manual_seed(0))
+    noise = trainer._noise(len(rows), stream)
     with torch.no_grad():
+        for p in trainer.nets.parameters():  # so that no two dimensions are alike
+            p.add_(0.4 * torch.randn(p.shape, generator=stream))
         exact = exact_moments(trainer.nets, trainer.rows.second)
         sampled = sampled_moments(trainer.nets, rows, noise)
     torch.testing.assert_close(sampled.error, exact.error, rtol=1e-2, atol=0)
     for a, b in zip(sampled.levels, exact.levels, strict=True):
-        torch.testing.assert_close(a.means, b.means, rtol=2e-2, atol=5e-3)
-        torch.testing.assert_close(a.distance, b.distance, rtol=2e-2, atol=5e-3)
+        torch.testing.assert_close(a.means, b.means, rtol=2e-2, atol=4e-2)
+        torch.testing.assert_close(a.distance, b.distance, rtol=2e-2, atol=4e-2)
 
 
 def test_the_objective_is_the_negative_elbo_of_torch_distributions():
