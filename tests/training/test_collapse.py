@@ -214,6 +214,15 @@ def test_units_of_fixed_variances_are_read_in_rotated_modes():
     assert metrics["active_pairs"] == 1.0
 
 
+def test_learning_rate_falls_to_zero_along_a_cosine():
+    trainer, rates = make("vae"), []
+    for _ in range(40):
+        trainer.advance(1)
+        rates.append(trainer.optimiser.param_groups[0]["lr"])
+    expected = [0.005 * (1 + math.cos(math.pi * i / 40)) for i in range(40)]
+    assert rates == pytest.approx(expected)
+
+
 def test_blocks_have_the_moments_of_the_whole(monkeypatch):
     trainer = make("hvae-relu")
     rows = trainer.rows.numbers(slice(None))
