@@ -1,5 +1,7 @@
 """Linear models that are set to the closed-form optimum, and how far from it others are."""
 
+import math
+
 import pytest
 import torch
 
@@ -77,6 +79,16 @@ def test_at_the_optimum_nothing_differs_and_elsewhere_by_as_much_as_it_was_moved
     assert moved["omega_gap"] == pytest.approx(0.3 / L, abs=1e-6)
     assert moved["loss_gap"] > 1e-3
     assert moved["lam_gap"] < 1e-6
+
+
+def test_the_gap_of_kl_is_that_of_the_mode_furthest_off():
+    made = at_optimum("collapse_vae")
+    with torch.no_grad():
+        logvar = made.nets.logvars[0]
+        variance = logvar[0].exp().item() / 0.8**2
+        logvar[0] += 0.3
+    gap = 0.5 * (variance * (math.exp(0.3) - 1) - 0.3)
+    assert made.evaluate(["kl_gap"])["kl_gap"] == pytest.approx(abs(gap), abs=1e-6)
 
 
 def test_units_and_modes_count_in_units_of_the_priors_variance():
