@@ -18,6 +18,7 @@ from introsearch.training.sintrovae import SMALLEST_GAMMA_R, SIntroVAE
 from introsearch.training.vae import VAE
 
 Step = Callable[[Any], object]
+Draws = Callable[[Sequence[Tensor]], Tensor]
 
 
 def reference_step(trainer: Trainer) -> Step | None:
@@ -83,72 +84,84 @@ def introspective_step(trainer: Any) -> dict[str, Tensor]:
     Returns:
         The loss terms that the trainer records.
     """
-    s, scale = trainer.settings, 1 / trainer.dataset.dims
-    stream = trainer.streams["noise"]
-    encoder, decoder, prior = trainer.encoder, trainer.decoder, trainer.prior
     x = trainer._next_batch()
-    n, latent = len(x), s.latent_dim
-    noise_z = _normal(trainer, n, latent)
-    parts = prior.components()
-    gaussian = s.prior == "gaussian"
-    chosen = torch.zeros(n, dtype=torch.long, device=x.device)
-    if not gaussian:
-        weights = parts.log_weights.exp()
-        chosen = torch.multinomial(weights, n, replacement=True, generator=stream)
-    noise_s = _normal(trainer, n, latent)
-    noise_generated = _normal(trainer, 2 * n, latent)
-    noise_kl = _draws(trainer, 3 * n)
-    constant = [p.detach() for p in parts]
-
-    # Encoder.
-    q = encoder(x)
+    noise_z = _normal(trainer, len(x), trainer.settings.latent_dim)
+    from_prior = _prior_draws(trainer, len(x))
+    q = trainer.encoder(x)
     z = _draw(q, noise_z)
-    fake = decoder(parts.mu[chosen] + (0.5 * parts.logvar[chosen]).exp() * noise_s).detach()
-    recon = decoder(z).detach()
-    kl = sampled_kl(q, _rows(noise_kl, 0, n), constant).mean()
+    terms = _encoder_step(trainer, x, q, z, from_prior)
+    terms |= _generator_step(trainer, x, [t.detach() for t in q], z.detach(), from_prior)
+    return {name: value.detach() for name, value in terms.items()}
+
+
+def _prior_draws(trainer: Any, n: int) -> Draws:
+    """Points of chosen components with fixed noise, [n, L], as a function of the components."""
+    chosen = torch.zeros(n, dtype=torch.long, device=trainer.device)
+    if trainer.settings.prior != "gaussian":
+        weights = trainer.prior.components().log_weights.exp()
+        stream = trainer.streams["noise"]
+        chosen = torch.multinomial(weights, n, replacement=True, generator=stream)
+    noise = _normal(trainer, n, trainer.settings.latent_dim)
+    return lambda parts: parts[0][chosen] + (0.5 * parts[1][chosen]).exp() * noise
+
+
+def _encoder_step(
+    trainer: Any, x: Tensor, q: Sequence[Tensor], z: Tensor, from_prior: Draws
+) -> dict[str, Tensor]:
+    s, scale, n = trainer.settings, 1 / trainer.dataset.dims, len(x)
+    encoder, decoder = trainer.encoder, trainer.decoder
+    noise_generated = _normal(trainer, 2 * n, s.latent_dim)
+    noise_kl = _draws(trainer, 3 * n)
+    parts = [p.detach() for p in trainer.prior.components()]
+    generated = {"fake": decoder(from_prior(parts)).detach(), "recon": decoder(z).detach()}
+    kl = sampled_kl(q, _rows(noise_kl, 0, n), parts).mean()
     terms = {"rec": _rec(x, decoder(z)).mean(), "kl": kl}
     loss = scale * (s.beta_rec * terms["rec"] + s.beta_kl * kl)
-    for i, (name, generated) in enumerate((("fake", fake), ("recon", recon))):
-        q_g = encoder(generated)
-        error = _rec(generated, decoder(_draw(q_g, noise_generated[i * n : (i + 1) * n])))
-        kl = sampled_kl(q_g, _rows(noise_kl, i + 1, n), constant)
+    for i, (name, x_g) in enumerate(generated.items()):
+        q_g = encoder(x_g)
+        error = _rec(x_g, decoder(_draw(q_g, noise_generated[i * n : (i + 1) * n])))
+        kl = sampled_kl(q_g, _rows(noise_kl, i + 1, n), parts)
         exponent = -s.alpha * scale * (s.beta_rec * error + s.beta_neg * kl)
         terms[f"exp_elbo_{name}"] = exponent.exp().mean()
         loss = loss + 0.5 / s.alpha * terms[f"exp_elbo_{name}"]
     if s.r_entropy:
-        z_c = _draw(q, _normal(trainer, s.num_draws, n, latent))
-        loss = loss - scale * s.r_entropy * entropy_of_use(z_c, constant)
+        z_c = _draw(q, _normal(trainer, s.num_draws, n, s.latent_dim))
+        loss = loss - scale * s.r_entropy * entropy_of_use(z_c, parts)
     _forget_gradients(encoder)
-    terms["loss_encoder"] = loss
     loss.backward()
     trainer.optimisers["encoder"].step()
+    return {**terms, "loss_encoder": loss}
 
-    # Decoder and prior.
-    _forget_gradients(decoder, prior)
+
+def _generator_step(
+    trainer: Any, x: Tensor, q: Sequence[Tensor], z: Tensor, from_prior: Draws
+) -> dict[str, Tensor]:
+    s, n = trainer.settings, len(x)
+    encoder, decoder, prior = trainer.encoder, trainer.decoder, trainer.prior
     noise_kl = _draws(trainer, 2 * n)
     noise_real = _draws(trainer, n) if s.intro_prior else None
     # The trainer leaves out the term of gamma_r where it is tiny, and draws nothing for it.
     is_tiny = s.gamma * s.gamma_r < SMALLEST_GAMMA_R
-    noise_again = torch.randn_like(noise_generated) if is_tiny else _normal(trainer, 2 * n, latent)
+    shape = 2 * n, s.latent_dim
+    noise_again = torch.randn(shape, device=x.device) if is_tiny else _normal(trainer, *shape)
+    _forget_gradients(decoder, prior)
     parts = prior.components()
     constant = [p.detach() for p in parts]
-    fake = decoder(parts.mu[chosen] + (0.5 * parts.logvar[chosen]).exp() * noise_s)
-    recon = decoder(z.detach())
-    loss = s.beta_rec * _rec(x, recon).mean()
-    for i, (name, generated) in enumerate((("fake", fake), ("recon", recon))):
-        q_g = encoder(generated)
+    generated = {"fake": decoder(from_prior(parts)), "recon": decoder(z)}
+    loss, terms = s.beta_rec * _rec(x, generated["recon"]).mean(), {}
+    for i, (name, x_g) in enumerate(generated.items()):
+        q_g = encoder(x_g)
         kl = sampled_kl(q_g, _rows(noise_kl, i, n), constant)
         terms[f"kl_{name}"] = kl.mean()
         z_g = _draw(q_g, noise_again[i * n : (i + 1) * n]).detach()
-        error = _rec(generated.detach(), decoder(z_g))
+        error = _rec(x_g.detach(), decoder(z_g))
         loss = loss + s.gamma * 0.5 * (s.beta_kl * kl + s.gamma_r * s.beta_rec * error).mean()
     if s.intro_prior:
-        kl = sampled_kl([t.detach() for t in q], noise_real, parts)
-        loss = loss + s.beta_kl * kl.mean()
-    terms["loss_generator"] = scale * loss
-    terms["loss_generator"].backward()
+        loss = loss + s.beta_kl * sampled_kl(q, noise_real, parts).mean()
+    loss = loss / trainer.dataset.dims
+    loss.backward()
     trainer.optimisers["generator"].step()
-    return {name: value.detach() for name, value in terms.items()}
+    return {**terms, "loss_generator": loss}
 
 
 def _normal(trainer: Any, *shape: int) -> Tensor:
