@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from multiprocessing import get_context
 from typing import Any
@@ -73,7 +74,7 @@ def run_bench(
 
     Args:
         orders: what to measure, by variant.
-        notify: told what is being measured.
+        notify: told what is being measured, and each result in short.
 
     Returns:
         Measurements, or why there is none, by variant.
@@ -84,5 +85,15 @@ def run_bench(
     for number, (variant, order) in enumerate(orders.items(), 1):
         notify(f"measuring {number} of {len(orders)}: {variant}")
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-            found[variant] = process.submit(measure_or_reason, order).result()
+            try:
+                found[variant] = process.submit(measure_or_reason, order).result()
+            except BrokenProcessPool:
+                found[variant] = "its process was killed, by want of memory perhaps"
+        notify(f"  {_in_short(found[variant])}")
     return found
+
+
+def _in_short(found: Measurement | str) -> str:
+    if isinstance(found, str):
+        return found.splitlines()[0]
+    return f"{1e3 * found.iteration:.1f} ms/it, {found.iterations_per_second:.1f} it/s"

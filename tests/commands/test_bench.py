@@ -20,8 +20,23 @@ parameters: {iterations: 100, warmup_iterations: 40, handover_iterations: 5, bat
 variants:
   points: {dataset: rings, hidden_units: 8}
   images: {dataset: mnist}
+  killed: {dataset: deadly:Deadly}
 evaluate_every: 50
 resources: {cpus: 1}
+"""
+
+
+VARIANTS = ("points", "images", "killed")
+DEADLY = """\
+import os
+from introsearch.data.toy import ToyData
+
+
+class Deadly(ToyData):
+    half_width = 1.0
+
+    def sample(self, n, generator):
+        os.kill(os.getpid(), 9)
 """
 
 
@@ -43,11 +58,15 @@ def test_bad_input_is_one_clear_error(capsys, arguments, words):
 @pytest.mark.slow
 def test_variants_are_measured_and_data_looked_for_where_the_options_say(tmp_path):
     (tmp_path / "s.yaml").write_text(STUDY)
+    (tmp_path / "deadly.py").write_text(DEADLY)
     command = [sys.executable, "-m", "introsearch", "bench", "s.yaml", "--json"]
     command += ["--data-dir", "nowhere"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == EXIT_SOME_FAILED
-    assert done.stderr.splitlines() == ["measuring 1 of 2: points", "measuring 2 of 2: images"]
+    said = done.stderr.splitlines()
+    assert said[::2] == [f"measuring {i} of 3: {v}" for i, v in enumerate(VARIANTS, 1)]
+    assert "it/s" in said[1]
     measured = json.loads(done.stdout)
     assert measured["points"]["speedup"] > 0
     assert str(tmp_path / "nowhere") in measured["images"]["error"]
+    assert "killed" in measured["killed"]["error"]
