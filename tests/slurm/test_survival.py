@@ -108,9 +108,13 @@ def set_time_limit(job: str, *, minutes: int) -> None:
     assert done.returncode == 0, f"{done.stderr} {squeue('%T %r %L %l')}"
 
 
-def start_now(job: str) -> None:
-    """Slurm keeps a requeued job back for a while."""
-    subprocess.run(["scontrol", "update", f"JobId={job}", "StartTime=now"], check=True)
+def start_soon(job: str) -> None:
+    """Slurm keeps a requeued job back for two minutes.
+
+    Within the second of the requeue nodes would refuse the job: its old credential, which they tell
+    from a new one by the second of its making, has just been revoked there.
+    """
+    subprocess.run(["scontrol", "update", f"JobId={job}", "StartTime=now+3"], check=True)
 
 
 def wait_until(condition: object) -> None:
@@ -150,7 +154,7 @@ def test_a_node_dies_and_time_runs_out(slurm: FakeSlurm, study: ClusterStudy, lo
     study.check_record()
     study.wait_for(lambda: squeue("%T") == "PENDING")
     set_time_limit(job, minutes=120)
-    start_now(job)
+    start_soon(job)
     study.finish(local)
 
 
@@ -184,6 +188,6 @@ def test_the_first_node_dies_in_every_way(
     assert "The first node of job" in study.log.read_text()
     slurm.start_node(first)
     study.wait_for(lambda: squeue("%T") == "PENDING")
-    start_now(job)
+    start_soon(job)
     study.finish(local)
     wait_until(lambda: not list(study.temp_folder.iterdir()))
