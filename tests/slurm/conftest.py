@@ -35,10 +35,16 @@ class FakeSlurm:
         return done.returncode == 0
 
     def kill_node(self, node: str) -> None:
-        """As if its power were cut. Slurm finds out after half a minute."""
+        """As if its power were cut. Slurm finds out after half a minute.
+
+        All stand still before the first dies: an srun has a helper that cancels its step, on other
+        nodes too, when it sees srun die.
+        """
         processes = processes_with(f"SLURMD_NODENAME={node}")
-        kill([int((self.folder / "run" / f"{node}.pid").read_text()), *parents_of(processes)])
-        kill(processes)
+        daemon = int((self.folder / "run" / f"{node}.pid").read_text())
+        everything = [daemon, *parents_of(processes), *processes]
+        kill(everything, signal.SIGSTOP)
+        kill(everything)
 
     def give_up_node(self, node: str) -> None:
         """What Slurm does after that half minute."""
