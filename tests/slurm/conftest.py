@@ -37,14 +37,12 @@ class FakeSlurm:
     def kill_node(self, node: str) -> None:
         """As if its power were cut. Slurm finds out after half a minute.
 
-        All stand still before the first dies: an srun has a helper that cancels its step, on other
-        nodes too, when it sees srun die.
+        An srun has a child that cancels its step, on other nodes too, when it sees srun die:
+        after the daemons, children die first.
         """
         processes = processes_with(f"SLURMD_NODENAME={node}")
         daemon = int((self.folder / "run" / f"{node}.pid").read_text())
-        everything = [daemon, *parents_of(processes), *processes]
-        kill(everything, signal.SIGSTOP)
-        kill(everything)
+        kill([daemon, *parents_of(processes), *sorted(processes, reverse=True)])
 
     def give_up_node(self, node: str) -> None:
         """What Slurm does after that half minute."""
