@@ -77,7 +77,7 @@ class TestEveryPrior:
 @pytest.mark.parametrize("name", [n for n, m in METRICS.items() if "modes" not in m.data])
 @pytest.mark.parametrize("kind", PRIORS)
 def test_every_metric_is_finite_repeatable_and_harmless(name, kind, monkeypatch):
-    monkeypatch.setattr(elbo, "NUM_GRID", 32)
+    monkeypatch.setattr(elbo, "NUM_GRID", 31)
     data = METRICS[name].data.split()
     sizes = IMAGES if "images" in data else {"hidden_units": 16}
     if data == ["latents"]:
