@@ -157,7 +157,7 @@ def test_a_store_that_does_not_answer_is_refused(
         start = time.monotonic()
         arguments = ["run", "study.yaml", "--tracking-uri", uri]
         assert_refused(capsys, folder, arguments, uri, "does not answer", "--tracking-uri")
-    assert time.monotonic() - start < 15
+    assert time.monotonic() - start < 60  # by default MLflow tries for minutes
 
 
 def test_a_store_that_is_none_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
