@@ -238,7 +238,7 @@ def rows_of(values: list[dict[str, Any]]) -> pd.DataFrame:
         ],
         [{"beta": value} for value in (True, False, None)],
         [{"prior": [1, 2]}, {"prior": [3]}, {"group": "$x_ / y"}],
-        [{"group": f"{i} / g{j}", "score": float(i)} for i in range(4) for j in range(9)],
+        [{"group": f"{i} / g{j}", "score": float(i)} for i in range(3) for j in range(4)],
         [{"score": 0.0}, {"score": 0.0, "beta": 0.2}],
     ],
 )
