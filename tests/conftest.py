@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ OF_MLFLOW = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # each core may have a pytest-xdist worker
     for line in OF_MLFLOW:
         config.addinivalue_line("filterwarnings", line)
 
