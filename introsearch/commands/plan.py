@@ -73,7 +73,7 @@ def _plan(options: argparse.Namespace) -> int:
         costs = _costs(study, expansion, cluster)
         from introsearch.results.costs_text import costs_text
 
-        print(f"\n{costs_text(costs)}")
+        print(f"\n{costs_text(costs, max_hours=study.budget.max_hours)}")
     if script is not None:
         print(f"\n`run` would submit this to Slurm:\n\n{script}", end="")
     return EXIT_DONE

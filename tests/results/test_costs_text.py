@@ -36,3 +36,14 @@ def test_on_cores_with_nothing_to_select() -> None:
     )
     assert lines[1].endswith("1 trial at a time")
     assert lines[-1].endswith("on its CPU")
+
+
+def test_runs_that_end_before_the_study_does() -> None:
+    resources = Resources(cpus=1, gpus=0.25)
+    costs = StudyCosts(select=SELECT, report=REPORT, resources=resources, parallel_trials=10)
+    lines = costs_text(costs, max_hours=2).splitlines()  # of 11
+    assert lines[3] == (
+        "budget.max_hours: 2 ends a run before that; "
+        "the same command, about 6 times, comes to the end"
+    )
+    assert costs_text(costs, max_hours=11) == costs_text(costs)
