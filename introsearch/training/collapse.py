@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from introsearch.extensions import resolve
 from introsearch.losses.collapse import CollapseLoss, Moments, collapse_loss
 from introsearch.metrics.collapse_curve import DELTA, collapse_levels
 from introsearch.metrics.modes import ModesView, PredictedModes, mode_numbers
@@ -29,6 +28,7 @@ from introsearch.training.collapse_settings import (
 )
 from introsearch.training.collapse_view import read_modes
 from introsearch.training.figure_data import CollapseFigure, Figure
+from introsearch.training.judging import metric_values
 from introsearch.training.random_streams import make_stream, stream_seed
 from introsearch.training.settings import TrainerSettings
 from introsearch.training.spans import span
@@ -144,8 +144,7 @@ class CollapseTrainer(StepwiseTrainer):
     @torch.no_grad()
     def evaluate(self, names: Sequence[str], *, averaged: bool = False) -> dict[str, float]:
         """Metrics by name, without any effect on training; there are no averaged weights."""
-        view = self._view()
-        return {name: resolve("metric", name)(view, self._evaluation_stream()) for name in names}
+        return metric_values(names, self._view(), new_stream=self._evaluation_stream)
 
     @torch.no_grad()
     def details(self) -> dict[str, float]:

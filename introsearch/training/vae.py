@@ -21,6 +21,7 @@ from introsearch.nets.number_format import tf32_products
 from introsearch.priors.base import Prior, PriorContext
 from introsearch.training.epochs import EpochBatches
 from introsearch.training.figure_data import Figure
+from introsearch.training.judging import metric_values
 from introsearch.training.model_figures import image_figure, points_figure
 from introsearch.training.networks import make_networks
 from introsearch.training.random_streams import make_stream, stream_seed
@@ -186,14 +187,12 @@ class VAE(StepwiseTrainer):
             averaged: judge the exponential moving average of the weights, where there is one.
 
         Raises:
-            ConfigError: no such metric.
+            ConfigError: as for `metric_values`.
         """
         view = self._averaged_view() if averaged else self._view()
         if not averaged:
             self._seen = view
-        return {
-            name: float(resolve("metric", name)(view, self._evaluation_stream())) for name in names
-        }
+        return metric_values(names, view, new_stream=self._evaluation_stream)
 
     @torch.no_grad()
     @tf32_products(allowed=False)
