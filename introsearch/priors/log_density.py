@@ -16,7 +16,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from introsearch.nets.blocks import block_rows
 from introsearch.nets.number_format import tf32_products
@@ -89,22 +88,53 @@ class _MixtureLogProb(torch.autograd.Function):
         ctx.save_for_backward(z, coefficients, log_prob, slope)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, Tensor | None]:
         z, coefficients, log_prob, slope = ctx.saved_tensors
         need_z, need_coefficients = ctx.needs_input_grad
-        grad_z = grad[:, None] * slope if need_z else None
-        if not need_coefficients:
-            return grad_z, None
-        rows = _block_rows(z, coefficients)
-        grad_coefficients = torch.zeros_like(coefficients)
-        blocks = zip(z.split(rows), grad.split(rows), log_prob.split(rows), strict=True)
-        with tf32_products(allowed=False):
-            for block, g, lp in blocks:
-                features = _features(block)
-                weighted = _exp((features @ coefficients).sub_(lp[:, None])).mul_(g[:, None])
-                grad_coefficients = grad_coefficients + features.T @ weighted
-        return grad_z, grad_coefficients
+        with torch.no_grad():
+            grad_z = grad[:, None] * slope if need_z else None
+            grad_coefficients = None
+            if need_coefficients:
+                grad_coefficients = _grad_of_coefficients(z, coefficients, log_prob, grad)
+        sources = grad, z, coefficients
+        first, second = (
+            None if g is None else _FirstDerivative.apply(g, *sources)
+            for g in (grad_z, grad_coefficients)
+        )
+        return first, second
+
+
+class _FirstDerivative(torch.autograd.Function):
+    """A derivative of a density as it is, which refuses to be differentiated with respect to what
+    it depends on: as a constant, it would make second derivatives zero, without a word."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(value: Tensor, *sources: Tensor) -> Tensor:
+        return value.view_as(value)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        """Nothing is needed to refuse."""
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, ...]:
+        raise NotImplementedError("the log-density of a mixture has first derivatives only")
+
+
+def _grad_of_coefficients(
+    z: Tensor, coefficients: Tensor, log_prob: Tensor, grad: Tensor
+) -> Tensor:
+    rows = _block_rows(z, coefficients)
+    result = torch.zeros_like(coefficients)
+    blocks = zip(z.split(rows), grad.split(rows), log_prob.split(rows), strict=True)
+    with tf32_products(allowed=False):
+        for block, g, lp in blocks:
+            features = _features(block)
+            weighted = _exp((features @ coefficients).sub_(lp[:, None])).mul_(g[:, None])
+            result = result + features.T @ weighted
+    return result
 
 
 def _block_rows(z: Tensor, coefficients: Tensor) -> int:

@@ -168,6 +168,38 @@ def test_log_prob_runs_stacked_under_vmap_and_grad():
         torch.testing.assert_close(stacked[i], torch.func.grad(value)(mus[i]))
 
 
+@pytest.mark.parametrize("constant", ["prior", "point"])
+@pytest.mark.parametrize(
+    "second",
+    [
+        lambda f, x: torch.autograd.functional.hessian(f, x),
+        lambda f, x: torch.func.jacrev(torch.func.grad(f))(x),
+        lambda f, x: slope(f, x).square().sum().backward(),
+        lambda f, x: (slope(f, x).square().sum() + x.sum()).backward(),
+    ],
+)
+def test_second_derivatives_are_refused_and_not_zero(second, constant):
+    c, z = parts(k=3, latent=2), points(1, 2)
+
+    def of_point(z):
+        return learnable(c).log_prob(z, frozen=True).sum()
+
+    def of_means(mu):
+        shift, coefficients = mixture_coefficients(mu, c.logvar, c.log_weights)
+        return mixture_log_prob(z - shift, coefficients).sum()
+
+    f, x = (of_point, z) if constant == "prior" else (of_means, c.mu)
+    assert slope(f, x).abs().min() > 0
+    with pytest.raises(NotImplementedError, match="first derivatives only"):
+        second(f, x.clone().requires_grad_())
+
+
+def slope(f, x):
+    x = x if x.requires_grad else x.clone().requires_grad_()
+    (found,) = torch.autograd.grad(f(x), x, create_graph=True)
+    return found
+
+
 def test_samples_follow_the_mixture_and_carry_gradients():
     prior = learnable(parts(k=3, latent=2))
     z = prior.sample(200_000, torch.Generator().manual_seed(0))
