@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import resource
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -16,6 +18,7 @@ from introsearch.bench.reference import Step, reference_step
 from introsearch.errors import ConfigError, IntrosearchError
 from introsearch.extensions import metrics_for
 from introsearch.registry import METRICS
+from introsearch.results.model_drawing import draw_figure
 from introsearch.study.order import TrialOrder
 from introsearch.training.base import Trainer
 from introsearch.training.settings import resolve_settings, settings_to_dict
@@ -33,6 +36,8 @@ def measure_or_reason(order: TrialOrder) -> Measurement | str:
         return measure(order)
     except IntrosearchError as error:
         return str(error)
+    except Exception as error:  # too little memory for one variant, say, or a user's own class
+        return traceback.format_exception_only(error)[-1].strip().splitlines()[0]
 
 
 def measure(order: TrialOrder) -> Measurement:
@@ -63,12 +68,14 @@ def measure(order: TrialOrder) -> Measurement:
         _seconds(lambda: (trainer.evaluate(often), trainer.details())) for _ in range(2)
     )
     final = _seconds(lambda: trainer.evaluate([n for n in names if METRICS[n].costly]))
+    drawing = min(_seconds(lambda: _draw(trainer)) for _ in range(2))
     iteration, split = _split(trainer, device)
     peak = _peak_bytes(device)
     faster, plain, rate = _compare(trainer, device)
     iteration = min(iteration, faster)
     training = settings.iterations * iteration
-    evaluating = settings.iterations // order.evaluate_every * evaluation + final
+    times = math.ceil(settings.iterations / order.evaluate_every)
+    evaluating = times * evaluation + final + drawing
     return Measurement(
         iteration=iteration,
         split=split,
@@ -77,9 +84,15 @@ def measure(order: TrialOrder) -> Measurement:
         product_rate=rate,
         evaluation=evaluation,
         final=final,
+        drawing=drawing,
         evaluation_share=evaluating / (training + evaluating),
         peak_bytes=peak,
     )
+
+
+def _draw(trainer: Trainer) -> None:
+    for name, figure in trainer.figures().items():
+        draw_figure(figure, title=name)
 
 
 def _split(trainer: Trainer, device: torch.device) -> tuple[float, dict[str, float]]:

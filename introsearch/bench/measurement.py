@@ -19,9 +19,11 @@ class Measurement:
         product_rate: the machine's best rate of float32 matrix products, in FLOP/s.
         evaluation: of the metrics computed every `evaluate_every` iterations.
         final: of the metrics computed once, at the end of a reported trial.
-        evaluation_share: of a full-length reported trial's time, from 0 to 1.
-        peak_bytes: most memory held by the process while training and evaluating; on a GPU, by
-            torch on the device.
+        drawing: of the figures of a model, at the end of a reported trial.
+        evaluation_share: of a full-length reported trial's time, what `evaluation`, as often as
+            it is due, `final` and `drawing` take together, from 0 to 1.
+        peak_bytes: most memory held by the process while training, evaluating and drawing; on a
+            GPU, by torch on the device.
     """
 
     iteration: float
@@ -31,6 +33,7 @@ class Measurement:
     product_rate: float
     evaluation: float
     final: float
+    drawing: float
     evaluation_share: float
     peak_bytes: int
 
@@ -63,7 +66,7 @@ def bench_text(measured: dict[str, Measurement | str]) -> str:
     """
     found = {name: m for name, m in measured.items() if isinstance(m, Measurement)}
     columns = ("ms/it", "it/s", "plain ms", "speedup", "GFLOP/it", "GFLOP/s", "of products")
-    costs = ("evaluation s", "final s", "of a trial", "memory GiB")
+    costs = ("evaluation s", "final s", "figures s", "of a trial", "memory GiB")
     speeds = [["variant", *columns, *costs], *(_speed_row(n, m) for n, m in found.items())]
     names = list(dict.fromkeys(part for m in found.values() for part in m.split))
     split = [["ms of an iteration", *names]]
@@ -86,6 +89,7 @@ def _speed_row(variant: str, m: Measurement) -> list[str]:
         f"{m.product_share:.0%}",
         f"{m.evaluation:.2f}",
         f"{m.final:.1f}",
+        f"{m.drawing:.1f}",
         f"{m.evaluation_share:.1%}",
         f"{m.peak_bytes / 2**30:.2f}",
     ]

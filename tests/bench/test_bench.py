@@ -39,13 +39,14 @@ def tiny_order(monkeypatch):
 
 
 def test_everything_is_measured(tiny_order):
-    m = measure(tiny_order)
+    m = measure(replace(tiny_order, evaluate_every=64))
     parts = {"data", "shared passes", "encoder step", "decoder+prior step", "optimiser"}
     assert set(m.split) == parts | {"averages", "rest"}
     assert min(m.split.values()) > 0
     assert m.plain > 0
     assert m.speedup == m.plain / m.iteration
-    evaluating = TINY["iterations"] // 1000 * m.evaluation + m.final
+    assert min(m.evaluation, m.final, m.drawing) > 0
+    evaluating = 2 * m.evaluation + m.final + m.drawing  # after 64 iterations, and at the end
     assert m.evaluation_share == pytest.approx(evaluating / (100 * m.iteration + evaluating))
     assert m.product_share == pytest.approx(m.flops / m.iteration / m.product_rate)
     assert 2**26 < m.peak_bytes < 2**34
@@ -54,6 +55,10 @@ def test_everything_is_measured(tiny_order):
 def test_a_trial_that_cannot_be_measured_says_why(tiny_order):
     hopeless = {**tiny_order.settings, "learning_rate": 1e30, "beta_rec": 1e30}
     assert "is not finite" in measure_or_reason(replace(tiny_order, settings=hopeless))
+    huge = {**tiny_order.settings, "batch_size": 10**14}
+    reason = measure_or_reason(replace(tiny_order, settings=huge))
+    assert "can't allocate memory" in reason
+    assert "\n" not in reason
 
 
 LATENT = {"dataset": "latent_4gaussians", "iterations": 100, "batch_size": 8}
@@ -111,11 +116,12 @@ def test_tables_hold_every_variant_and_every_reason():
         product_rate=2e11,
         evaluation=0.1,
         final=10.0,
+        drawing=0.7,
         evaluation_share=0.01,
         peak_bytes=2**29,
     )
     lines = bench_text({"sg": m, "ip": replace(m, plain=0.5), "bad": "not finite"}).splitlines()
-    assert " ".join(lines[1].split()) == "sg 50.0 20.0 - - 5.00 100 50% 0.10 10.0 1.0% 0.50"
+    assert " ".join(lines[1].split()) == "sg 50.0 20.0 - - 5.00 100 50% 0.10 10.0 0.7 1.0% 0.50"
     assert lines[2].split()[3:5] == ["500.0", "10.0x"]
     assert lines[5].split() == ["sg", "10.0", "40.0"]
     assert lines[-1] == "bad: not finite"
