@@ -23,9 +23,10 @@ def gnelbo_e7(view: ModelView, generator: Generator) -> float:
 
     Each data point's negative ELBO, divided by the sum of those of all data and grid points. The
     grid has 1,024 x 1,024 points, of which every third of every third row is computed: with the
-    weights of the trapezoidal rule they give the sum over all to 2e-5 of it, where other data move
-    the result by 5e-4 and more. Where densities of the prior are dear, each of them gets one draw
-    of its own instead of a hundred common ones: over so many points their errors average out.
+    weights of the trapezoidal rule they gave the sum over all of trained models to 5e-5 of it,
+    where another seed's data and draws moved the result by 2e-3 to 1e-1. Where densities of the
+    prior are dear, each of these grid points gets one draw of its own instead of a hundred common
+    ones: over so many points their errors average out.
     """
     data = view.dataset.sample(NUM_DATA, generator)
     weights = grid_weights().to(data.device)

@@ -16,6 +16,8 @@ from torch._functorch import config as functorch_config
 from introsearch.data.folder import cache_folder
 from introsearch.errors import ConfigError
 
+CACHE_VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -83,9 +85,17 @@ def _compile(function: F) -> F:
 
 
 def _keep_on_disk() -> None:
-    """Share what is compiled between trials, and between machines of one kind."""
-    folder = cache_folder() / "compiled" / _kind_of_machine()
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
+    """Share what is compiled between trials, and between machines of one kind.
+
+    A folder that the user names in torch's own variable stays; torch writes its default there, as
+    soon as a process has an optimiser.
+    """
+    # Imported here: it takes the whole compiler along.
+    from torch._inductor.runtime.runtime_utils import default_cache_dir  # type: ignore[attr-defined]
+
+    if os.environ.get(CACHE_VARIABLE) in (None, default_cache_dir()):
+        folder = cache_folder() / "compiled" / _kind_of_machine()
+        os.environ[CACHE_VARIABLE] = str(folder)
     os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # no pool of processes per trial
 
 

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 import torch
+from torch._dynamo.utils import counters
+from torch._inductor.runtime.runtime_utils import default_cache_dir
 
 from introsearch.errors import ConfigError
 from introsearch.extensions import resolve
@@ -161,6 +163,23 @@ def test_without_a_compiler_the_reason_is_known(tmp_path):
     )
     assert "no-such-compiler" in done.stdout
     assert done.stdout.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of the compiler, which hides them from users itself
+@pytest.mark.parametrize("left_by_torch", [True, False])
+def test_what_was_compiled_is_found_in_the_cache_folder(tmp_path, monkeypatch, left_by_torch):
+    """After training without compiling in the same process, too."""
+    monkeypatch.setenv("INTROSEARCH_CACHE", str(tmp_path / "ours"))
+    own = default_cache_dir() if left_by_torch else str(tmp_path / "own")
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", own)
+    net = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Sigmoid())
+    for hits in (0, 1):
+        counters.clear()
+        with torch.no_grad():
+            compilation.compiled(net)(torch.zeros(1, 2))
+        assert counters["aot_autograd"]["autograd_cache_hit"] == hits
+    assert [p.name for p in tmp_path.iterdir()] == ["ours" if left_by_torch else "own"]
 
 
 @pytest.mark.slow
