@@ -27,6 +27,7 @@ from introsearch.trial_run import TrialRun
 
 WARM_UP = 20  # iterations; those of a longer warm-up are not what a trial's time goes to
 ROUNDS = 10  # the fastest counts, which other users of the machine disturb least
+PATIENCE = 5.0  # seconds, after which what takes long is not repeated any more
 PRODUCT_SIZES = {"cpu": (256, 512, 1024, 2048), "cuda": (4096, 8192)}
 
 
@@ -64,15 +65,12 @@ def measure(order: TrialOrder) -> Measurement:
         order.settings.get("dataset"), trainer=order.trainer, settings=settings_to_dict(settings)
     )
     often = [*(n for n in names if not METRICS[n].costly), *order.added_metrics]
-    evaluation = min(
-        _seconds(lambda: (trainer.evaluate(often), trainer.details())) for _ in range(2)
-    )
-    final = _seconds(lambda: trainer.evaluate([n for n in names if METRICS[n].costly]))
-    drawing = min(_seconds(lambda: _draw(trainer)) for _ in range(2))
-    iteration, split = _split(trainer, device)
+    costly = [n for n in names if METRICS[n].costly]
+    evaluation = _least_seconds(lambda: (trainer.evaluate(often), trainer.details()))
+    final = _least_seconds(lambda: trainer.evaluate(costly))
+    drawing = _least_seconds(lambda: _draw(trainer))
     peak = _peak_bytes(device)
-    faster, plain, rate = _compare(trainer, device)
-    iteration = min(iteration, faster)
+    iteration, split, plain, rate = _compare(trainer, device)
     training = settings.iterations * iteration
     times = math.ceil(settings.iterations / order.evaluate_every)
     evaluating = times * evaluation + final + drawing
@@ -95,28 +93,32 @@ def _draw(trainer: Trainer) -> None:
         draw_figure(figure, title=name)
 
 
-def _split(trainer: Trainer, device: torch.device) -> tuple[float, dict[str, float]]:
-    """Seconds of the fastest of some iterations, and how they divide."""
-    best, split = float("inf"), {}
-    for _ in range(ROUNDS):
-        clock = SpanClock(lambda: _synchronise(device))
-        with clock.measuring():
-            seconds = _seconds(lambda: trainer.advance(1))
-        if seconds < best:
-            best, split = seconds, clock.seconds
-    return best, split | {"rest": best - sum(split.values())}
+def _compare(
+    trainer: Trainer, device: torch.device
+) -> tuple[float, dict[str, float], float | None, float]:
+    """Seconds of an iteration, how they divide, those of its plain form, and the rate of products.
 
-
-def _compare(trainer: Trainer, device: torch.device) -> tuple[float, float | None, float]:
-    """Seconds of an iteration and of its plain form, and the rate of products, in turn."""
+    In turn, so that a busy spell of the machine does not meet one of them alone.
+    """
     step = reference_step(trainer)
     iteration, plain, rate = float("inf"), float("inf"), 0.0
+    splits = []
     for _ in range(ROUNDS):
         rate = max(rate, _product_rate(device))
+        splits.append(_split(trainer, device))
         iteration = min(iteration, _seconds(lambda: trainer.advance(1)))
         if step is not None:
             plain = min(plain, _seconds(_run(step, trainer, device)))
-    return iteration, None if step is None else plain, rate
+    fastest, split = min(splits, key=lambda pair: pair[0])
+    return min(iteration, fastest), split, None if step is None else plain, rate
+
+
+def _split(trainer: Trainer, device: torch.device) -> tuple[float, dict[str, float]]:
+    """Seconds of an iteration, and how they divide."""
+    clock = SpanClock(lambda: _synchronise(device))
+    with clock.measuring():
+        seconds = _seconds(lambda: trainer.advance(1))
+    return seconds, clock.seconds | {"rest": seconds - sum(clock.seconds.values())}
 
 
 def _run(step: Step, trainer: Trainer, device: torch.device) -> Callable[[], None]:
@@ -151,6 +153,13 @@ def _peak_bytes(device: torch.device) -> int:
 def _synchronise(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+def _least_seconds(do: Callable[[], object]) -> float:
+    taken = [_seconds(do)]
+    while len(taken) < ROUNDS and sum(taken) < PATIENCE:
+        taken.append(_seconds(do))
+    return min(taken)
 
 
 def _seconds(do: Callable[[], object]) -> float:

@@ -9,7 +9,8 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """Times are the least of several repeats, in seconds, on one process's threads or its GPU.
+    """Times are in seconds, on one process's threads or its GPU, and the least of several repeats;
+    evaluations of many seconds are not repeated.
 
     Attributes:
         iteration: of the trainer, after warm-up.

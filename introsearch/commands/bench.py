@@ -61,8 +61,14 @@ def _orders(options: argparse.Namespace) -> dict[str, TrialOrder]:
     from introsearch.study.loader import load_study
 
     if options.file is None:
-        if options.overrides:
-            raise ConfigError("changes a study, and none is given", key="--set")
+        of_studies = {
+            "--set": options.overrides,
+            "--data-dir": options.data_dir,
+            "--tracking-uri": options.tracking_uri,
+        }
+        for key, value in of_studies.items():
+            if value:
+                raise ConfigError("is for a study, and none is given", key=key)
         return default_orders(threads=options.threads or 1)
     use_folders(options)
     study = load_study(options.file, overrides=options.overrides)

@@ -33,6 +33,7 @@ def tiny_order(monkeypatch):
     monkeypatch.setattr("introsearch.metrics.elbo.NUM_GRID", 16)
     monkeypatch.setattr("introsearch.metrics.elbo.NUM_DATA", 100)
     monkeypatch.setattr("introsearch.bench.measure.PRODUCT_SIZES", {"cpu": (64,)})
+    monkeypatch.setattr("introsearch.bench.measure.PATIENCE", 0.0)
     order = default_orders(threads=1)["ip_lc"]
     yield replace(order, settings={**order.settings, **TINY}, gpus=0)
     torch.set_num_threads(threads)

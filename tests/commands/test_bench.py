@@ -45,6 +45,7 @@ class Deadly(ToyData):
     [
         (["--threads", "0"], "at least 1"),
         (["--set", "iterations=5"], "none is given"),
+        (["--data-dir", "images"], "none is given"),
         (["missing.yaml"], "missing.yaml"),
     ],
 )
