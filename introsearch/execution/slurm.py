@@ -12,17 +12,27 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from introsearch.errors import ClusterError, ConfigError, nearest_hint
+from introsearch.errors import ClusterError, ConfigError
 from introsearch.execution import slurm_client
 from introsearch.execution.lock import check_free
+from introsearch.execution.slurm_refusal import check_values, refusal
 from introsearch.execution.slurm_script import render_script
-from introsearch.study.cluster import RESERVED, VALUE, SlurmCluster, seconds_of
+from introsearch.study.cluster import VALUE, SlurmCluster, seconds_of
 
 POLL_S = 5.0  # for Slurm; the log is looked at every second
 ENDED = (  # whatever else Slurm says of a job, it will run or runs
     *("COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "BOOT_FAIL"),
     *("DEADLINE", "OUT_OF_MEMORY", "REVOKED"),
 )
+NEVER_STARTS = {  # Slurm's reasons that do not go away by themselves
+    **dict.fromkeys(
+        ("PartitionConfig", "PartitionNodeLimit", "BadConstraints"),
+        "the partition does not have what sbatch: asks for",
+    ),
+    "PartitionTimeLimit": "the partition does not give a job that much time",
+    "DependencyNeverSatisfied": "what it depends on will not happen",
+    **dict.fromkeys(("JobHeldUser", "JobHeldAdmin"), "`scontrol release` lets it start"),
+}
 EXIT_INTERRUPTED = 130
 
 
@@ -146,13 +156,14 @@ class SlurmJob:
         Raises:
             ConfigError: sbatch refuses it; with the key of the cluster file.
         """
+        check_values(cluster)
         path = self.folder / "batch.sh"
         path.touch(mode=0o600)
         path.write_text(script)
         try:
             job = slurm_client.submit(path)
         except ClusterError as error:
-            raise _refusal(cluster, error.message) from error
+            raise refusal(cluster, error.message) from error
         _check_time(job, cluster)
         (self.folder / "job").write_text(job)
 
@@ -237,27 +248,9 @@ def _tell_state(job: str, fields: dict[str, str] | None, before: str) -> str:
         return before
     state = fields.get("JobState", "")
     if state == "PENDING":
-        state = f"waits ({fields.get('Reason', 'None')})"
+        reason = fields.get("Reason", "None")  # not known yet
+        state = "waits" if reason == "None" else f"waits ({reason})"
         if state != before:
-            print(f"Job {job} {state}.", flush=True)
+            advice = f": {NEVER_STARTS[reason]}" if reason in NEVER_STARTS else ""
+            print(f"Job {job} {state}{advice}.", flush=True)
     return state
-
-
-def _refusal(cluster: SlurmCluster, message: str) -> ConfigError:
-    """sbatch's words at the key that they are about."""
-    unknown = re.search(r"unrecognized option '--([a-z0-9-]+)", message)
-    if unknown:
-        legal = [name for name in slurm_client.option_names() if name not in RESERVED]
-        close = nearest_hint(unknown[1], legal).partition("? ")
-        hint = f"{close[0]}? " if close[1] else ""
-        return cluster.error(
-            "sbatch has no such option",
-            f"sbatch.{unknown[1]}",
-            hint=f"{hint}`sbatch --help` lists all",
-        )
-    about = [key for key in cluster.sbatch if re.search(rf"\b{re.escape(key)}\b", message, re.I)]
-    key = f"sbatch.{about[0]}" if about else "sbatch"
-    hint = "`sbatch` refused the job; nothing was submitted"
-    if about == ["partition"] and (names := slurm_client.partitions()):
-        hint = nearest_hint(cluster.sbatch["partition"], names)
-    return cluster.error(message, key, hint=hint)

@@ -17,12 +17,14 @@ class Allocation:
         job: its id.
         nodes: names of its nodes, that of the batch script first.
         cpus: number of CPUs on each.
+        gpus: number of GPUs on each.
         restarts: how often it has started before.
     """
 
     job: str
     nodes: tuple[str, ...]
     cpus: tuple[int, ...]
+    gpus: tuple[int, ...]
     restarts: int
 
 
@@ -32,10 +34,17 @@ def read_allocation() -> Allocation:
     names = slurm_client.hostnames(environment["SLURM_JOB_NODELIST"])
     cpus = dict(zip(names, cpu_counts(environment["SLURM_JOB_CPUS_PER_NODE"]), strict=True))
     nodes = sorted(names, key=lambda name: name != environment["SLURMD_NODENAME"])
+    job = environment["SLURM_JOB_ID"]
+    gpus = {
+        name: gpu_count(text)
+        for some, text in slurm_client.generic_resources(job)
+        for name in slurm_client.hostnames(some)
+    }
     return Allocation(
-        job=environment["SLURM_JOB_ID"],
+        job=job,
         nodes=tuple(nodes),
         cpus=tuple(cpus[name] for name in nodes),
+        gpus=tuple(gpus.get(name, 0) for name in nodes),
         restarts=int(environment.get("SLURM_RESTART_COUNT", "0")),
     )
 
@@ -46,3 +55,8 @@ def cpu_counts(text: str) -> list[int]:
     for number, times in re.findall(r"(\d+)(?:\(x(\d+)\))?", text):
         counts += [int(number)] * int(times or 1)
     return counts
+
+
+def gpu_count(text: str) -> int:
+    """The number of GPUs among generic resources, e.g. ``gpu:a100:2(IDX:0-1),shard:4(0,0)``."""
+    return sum(int(number) for number in re.findall(r"(?:^|,)gpu(?::[^:,()]+)?:(\d+)", text))

@@ -45,6 +45,12 @@ def job_fields(job: str) -> dict[str, str] | None:
     return dict(re.findall(r"(\w+)=(\S*)", done.stdout))
 
 
+def generic_resources(job: str) -> list[tuple[str, str]]:
+    """Lists of a job's nodes, and what each of these nodes gives to it, e.g. ``gpu:2(IDX:0-1)``."""
+    done = _call("scontrol", "--details", "--oneliner", "show", "job", job)
+    return re.findall(r" Nodes=(\S+) CPU_IDs=\S+ Mem=\S+ GRES=(\S+)", done.stdout)
+
+
 def requeue(job: str) -> bool:
     """Have a job start again later under the same id; False where that is not allowed."""
     return _call("scontrol", "requeue", job).returncode == 0
@@ -75,6 +81,11 @@ def partitions() -> list[str]:
 def option_names() -> list[str]:
     """The long names of the options that this version of sbatch has."""
     return sorted(set(re.findall(r"--([a-z][a-z0-9-]+)", _call("sbatch", "--help").stdout)))
+
+
+def needs_value(option: str) -> bool:
+    """Whether sbatch would take what follows an option for its value."""
+    return re.search(rf"--{re.escape(option)}=", _call("sbatch", "--help").stdout) is not None
 
 
 def _environment_for(script: str) -> dict[str, str]:

@@ -93,7 +93,7 @@ class RayNodes:
         with self._log(node).open("wb") as file:
             self.steps[node] = subprocess.Popen(
                 [
-                    *step_command(node),
+                    *step_command(node, gpus=self.allocation.gpus[index]),
                     *(sys.executable, "-m", "introsearch.execution.slurm_node"),
                     f"--temp-folder={self.temp_folder}",
                     f"--num-cpus={self.allocation.cpus[index]}",

@@ -22,8 +22,8 @@ def render_script(
         python: the interpreter on the nodes.
     """
     options = {**DEFAULT_OPTIONS, "job-name": name, **cluster.sbatch}
-    if "no-requeue" in options:
-        del options["requeue"]
+    if "no-requeue" in options or options["requeue"] is False:
+        options |= {"requeue": False, "no-requeue": True}
     options |= {
         "output": f"{str(folder).replace('%', '%%')}/%j.log",
         "signal": f"B:USR1@{cluster.signal_before_end_s}",
@@ -36,7 +36,7 @@ def render_script(
     ]
     lines = [
         "#!/bin/bash",
-        *(f"#SBATCH {_option(key, value)}" for key, value in options.items()),
+        *(f"#SBATCH {_option(key, value)}" for key, value in options.items() if value is not False),
         "",
         "# Until Python handles it, the signal that announces the end must not kill this shell.",
         "trap '' USR1",

@@ -69,11 +69,18 @@ def check_nodes(allocation: Allocation, folder: Path, *, is_over: Callable[[], b
         )
 
 
-def step_command(node: str) -> list[str]:
-    """One task on one node that may use all that the job has there."""
+def step_command(node: str, *, gpus: int) -> list[str]:
+    """One task on one node that may use all that the job has there.
+
+    Args:
+        node: its name.
+        gpus: that the job has there. Left to itself, Slurm refuses a step on one of the nodes of a
+            job with ``--gpus``, and gives one of a job with ``--gpus-per-task`` a task's share.
+    """
     return [
         *("srun", "--overlap", "--nodes=1", "--ntasks=1", f"--nodelist={node}", *ANYWHERE),
         *("--cpu-bind=none", "--kill-on-bad-exit=0"),
+        *([f"--gpus={gpus}"] if gpus else []),
     ]
 
 

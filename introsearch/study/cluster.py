@@ -33,7 +33,7 @@ RESERVED = {
         "it changes what sbatch answers; remove it",
     ),
 }
-OPTION = r"[a-z][a-z0-9-]*"
+OPTION = r"[a-z][a-z0-9-]+"
 # A value stands between double quotes on one line of a script, and nothing is expanded there.
 VALUE = r"""[^"'\\$`;#\x00-\x1f\x7f]+"""
 TEMP_FOLDER_LENGTH = 20  # Ray's sockets lie below it, and their paths have at most 107 characters
@@ -62,7 +62,8 @@ class SlurmCluster:
     """A Slurm job that starts a Ray of its own on all of its nodes.
 
     Attributes:
-        sbatch: sbatch's long option names with their values; true for an option without a value.
+        sbatch: sbatch's long option names with their values; true for an option without a value,
+            false for one that `DEFAULT_OPTIONS` would set.
         setup: shell commands that the environment needs, e.g. module load.
         environment: folder of the virtual or conda environment on the nodes; that from which you
             submit unless given.
@@ -185,7 +186,7 @@ def _options(section: Section) -> dict[str, str | int | bool]:
     options = {}
     for name, value in section.data.items():
         _check_option_name(section, name)
-        if value is None or value is False:
+        if value is None or (value is False and name not in DEFAULT_OPTIONS):
             continue
         whole = isinstance(value, int)  # or true
         if not whole and not (isinstance(value, str) and re.fullmatch(VALUE, value)):
@@ -199,9 +200,10 @@ def _options(section: Section) -> dict[str, str | int | bool]:
 
 
 def _check_option_name(section: Section, name: str) -> None:
-    if name in RESERVED:
-        raise section.error("is not yours to set", name, hint=RESERVED[name])
-    if re.fullmatch(OPTION, name):
+    whole = re.fullmatch(OPTION, name)
+    for reserved in [r for r in RESERVED if whole and r.startswith(name)]:  # sbatch completes names
+        raise section.error("is not yours to set", name, hint=RESERVED[reserved])
+    if whole:
         return
     plain = name.lstrip("-").replace("_", "-").lower()
     hint = "sbatch's long names without the leading dashes, e.g. cpus-per-task"
@@ -223,7 +225,7 @@ def _check_time(root: Section, cluster: SlurmCluster) -> None:
 
 
 def seconds_of(limit: str | int | bool) -> int | None:
-    """A time as sbatch writes it, in seconds; None if it is none, or no limit.
+    """A time as sbatch writes it, in seconds; None if it is none, or no limit, as 0 is.
 
     Args:
         limit: ``minutes[:seconds]``, ``hours:minutes:seconds`` or
@@ -237,4 +239,4 @@ def seconds_of(limit: str | int | bool) -> int | None:
         hours, minutes, seconds = numbers
     else:
         hours, (minutes, seconds, _) = 0, numbers
-    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds or None

@@ -13,7 +13,7 @@ import pytest
 
 from introsearch.execution import ports, slurm_client
 from introsearch.execution.ports import address_towards, free_port
-from introsearch.execution.slurm_allocation import cpu_counts
+from introsearch.execution.slurm_allocation import cpu_counts, gpu_count
 from introsearch.execution.slurm_continuation import Continuation, add_options
 from introsearch.execution.slurm_node import num_gpus
 from introsearch.execution.slurm_step import step_environment
@@ -30,6 +30,18 @@ def test_cpus_of_every_node() -> None:
     assert cpu_counts("8(x2),4") == [8, 8, 4]
     assert cpu_counts("72") == [72]
     assert cpu_counts("1,2(x1),3(x3)") == [1, 2, 3, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("gpu:2(IDX:0-1)", 2),
+        ("gpu:a100:2(IDX:0,3),gpu:1(IDX:1),shard:8(0/8)", 3),
+        ("fpga:1(IDX:0),other_gpu:4", 0),
+    ],
+)
+def test_gpus_of_a_node(text: str, number: int) -> None:
+    assert gpu_count(text) == number
 
 
 @pytest.mark.parametrize(

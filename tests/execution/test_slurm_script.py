@@ -54,10 +54,15 @@ def test_options_come_first_and_whole() -> None:
     assert '#SBATCH --output="/runs/x/slurm/%j.log"' in head
 
 
-def test_the_user_may_forbid_requeueing() -> None:
-    text = script("run", **{"no-requeue": True})
+@pytest.mark.parametrize("option", [{"no-requeue": True}, {"requeue": False}])
+def test_the_user_may_forbid_requeueing(option: dict[str, bool]) -> None:
+    text = script("run", **option)
     assert "#SBATCH --no-requeue" in text
     assert "#SBATCH --requeue" not in text
+
+
+def test_the_user_may_do_without_other_defaults() -> None:
+    assert "no-kill" not in script("run", **{"no-kill": False})
 
 
 def test_percent_signs_of_a_path_are_no_patterns() -> None:

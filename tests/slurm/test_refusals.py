@@ -44,6 +44,8 @@ def write(folder: Path, sbatch: str, more: str = "") -> None:
         ("partition: mian", ("c.yaml:2", "sbatch.partition", "invalid partition", "'main'")),
         ("partion: main", ("c.yaml:2", "sbatch.partion", "no such option", "'partition'")),
         ("time: soon", ("c.yaml:2", "sbatch.time", "Invalid")),
+        ("account: true", ("c.yaml:2", "sbatch.account", "needs a value")),
+        ("hold: yes", ("c.yaml:2", "sbatch.hold", "write true")),
     ],
 )
 def test_a_refused_job(
@@ -55,6 +57,14 @@ def test_a_refused_job(
     assert "Submitted" not in output.out
     for words in said:
         assert words in output.err
+
+
+def test_a_signal_that_sbatch_cannot_send(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(folder, "hold: true", "signal_before_end_s: 100000\n")
+    assert main(RUN) == EXIT_BAD_INPUT
+    error = capsys.readouterr().err
+    assert "c.yaml:3: signal_before_end_s" in error
+    assert "65535" in error
 
 
 def test_a_partition_whose_time_limit_is_too_short(
@@ -124,7 +134,7 @@ def test_a_waiting_job_is_not_submitted_twice_and_can_be_cancelled(
     thread.join()
     text = capsys.readouterr().out
     assert f"Job {job} runs this study already" in text
-    assert f"Job {job} waits (JobHeldUser)" in text
+    assert f"Job {job} waits (JobHeldUser): `scontrol release` lets it start" in text
     assert f"Job {job} ended: CANCELLED" in text
 
 

@@ -75,6 +75,12 @@ def test_a_slurm_file_is_read(tmp_path: Path) -> None:
     assert not faults(SLURM)
 
 
+def test_what_is_on_by_default_can_be_off(tmp_path: Path) -> None:
+    cluster = load(tmp_path, "type: slurm\nsbatch: {requeue: false, exclusive: false}")
+    assert isinstance(cluster, SlurmCluster)
+    assert cluster.sbatch == {"requeue": False}
+
+
 def test_the_other_types_are_read(tmp_path: Path) -> None:
     assert load(tmp_path, "type: local") == LocalCluster()
     assert load(tmp_path, "type: ray\naddress: node-1.x:6379") == RayCluster(
@@ -93,6 +99,8 @@ def test_the_other_types_are_read(tmp_path: Path) -> None:
         ("nodes: 2", "cpus_per_task: 2", ("c.yaml:3", "'cpus-per-task'"), True),
         ("nodes: 2", "--nodes: 2", ("c.yaml:3", "'nodes'"), True),
         ("nodes: 2", "array: 0-9", ("c.yaml:3", "sbatch.array", "one job"), True),
+        ("nodes: 2", "arr: 0-9", ("c.yaml:3", "sbatch.arr", "one job"), False),
+        ("nodes: 2", "n: 2", ("c.yaml:3", "sbatch.n", "long names"), True),
         ("nodes: 2", "signal: B:USR1@9", ("c.yaml:3", "signal_before_end_s"), True),
         ("nodes: 2", "nodes: [2]", ("c.yaml:3", "sbatch.nodes", "[2]"), True),
         ("nodes: 2", "nodes: 2.5", ("c.yaml:3", "sbatch.nodes", "2.5"), True),
@@ -161,6 +169,7 @@ def test_other_wrong_files_are_refused(tmp_path: Path, text: str) -> None:
         ("1-2:3", 93780),
         ("1-2:3:4", 93784),
         ("UNLIMITED", None),
+        (0, None),
     ],
 )
 def test_times_are_read_as_sbatch_reads_them(text: str | int, seconds: int | None) -> None:
