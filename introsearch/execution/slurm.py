@@ -216,12 +216,15 @@ class SlurmJob:
                 hint="`introsearch status` says where the study stands; the same command continues",
             )
         state, code = fields["JobState"], int(fields.get("ExitCode", "0:0").partition(":")[0])
-        if not shown and state not in ("COMPLETED", "CANCELLED"):
+        seen = (self.folder / f"{job}.log").is_file()
+        if not (shown or seen) and state not in ("COMPLETED", "CANCELLED"):
             raise ClusterError(
                 f"job {job} ended ({state}) without a word: {fields.get('BatchHost', 'its node')} "
                 f"probably does not see {self.folder}",
                 hint="name a folder that all nodes see under shared_folder: in the cluster file",
             )
+        if not shown and code:
+            print(f"Job {job} ended with exit code {code}, and without a word.")
         if state in ("COMPLETED", "FAILED") and (state == "COMPLETED" or code):
             return code
         print(f"Job {job} ended: {state}. The same command continues.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 
 from introsearch.errors import ConfigError, nearest_hint
 from introsearch.execution import slurm_client
@@ -10,15 +11,23 @@ from introsearch.study.cluster import RESERVED, SlurmCluster
 
 
 def check_values(cluster: SlurmCluster) -> None:
-    """Whether options that stand there without a value can.
+    """Whether options can stand there without a value, and the setup is shell.
 
     Raises:
-        ConfigError: one cannot, and sbatch would take the next option for its value.
+        ConfigError: one cannot, and sbatch would take the next option for its value; or what
+            follows in the batch script would be taken for a part of a command.
     """
     for name, value in cluster.sbatch.items():
         if value is True and slurm_client.needs_value(name):
             hint = "`sbatch --help` says which"
             raise cluster.error("needs a value, not true", f"sbatch.{name}", hint=hint)
+    for i, command in enumerate(cluster.setup):
+        words = ["bash", "-n", "-c", command]
+        done = subprocess.run(words, capture_output=True, text=True)
+        if done.returncode:
+            reason = done.stderr.strip().partition("\n")[0].removeprefix("bash: -c: ")
+            hint = "each item is a whole command; check its quotes and brackets"
+            raise cluster.error(f"is not shell: {reason}", f"setup.{i}", hint=hint)
 
 
 def refusal(cluster: SlurmCluster, message: str) -> ConfigError:

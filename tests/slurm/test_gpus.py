@@ -13,8 +13,8 @@ from tests.slurm.conftest import FakeSlurm
 from tests.test_end_to_end import STUDY
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-# Two GPUs, asked for together, on two nodes: each is for two trials at a time. That makes four, though
-# there are CPUs for eight.
+# Two GPUs, asked for together, on two nodes: each is for two trials at a time. That makes four,
+# though there are CPUs for eight.
 NUM_NODES, NUM_TOGETHER = 2, 4
 CLUSTER = "type: slurm\nsbatch: {nodes: 2, cpus-per-task: 4, gpus: 2, mem: 4G}\n"
 # The metric notes where it is computed, and waits until that many have done so, and for more. The

@@ -59,6 +59,20 @@ def test_a_refused_job(
         assert words in output.err
 
 
+def test_setup_that_is_not_shell(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(folder, "hold: true", "setup:\n  - export A=1\n  - echo 'open\n")
+    assert main(RUN) == EXIT_BAD_INPUT
+    assert "c.yaml:5: setup.1: is not shell" in capsys.readouterr().err
+
+
+def test_setup_that_ends_the_job_silently(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(folder, "nodes: 1", "setup: [exit 3]\n")
+    assert main(RUN) == 3
+    output = capsys.readouterr()
+    assert "ended with exit code 3" in output.out
+    assert "does not see" not in output.err
+
+
 def test_a_signal_that_sbatch_cannot_send(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(folder, "hold: true", "signal_before_end_s: 100000\n")
     assert main(RUN) == EXIT_BAD_INPUT
