@@ -33,6 +33,7 @@ NEVER_STARTS = {  # Slurm's reasons that do not go away by themselves
     "DependencyNeverSatisfied": "what it depends on will not happen",
     **dict.fromkeys(("JobHeldUser", "JobHeldAdmin"), "`scontrol release` lets it start"),
 }
+SILENT = "unknown"
 EXIT_INTERRUPTED = 130
 
 
@@ -246,10 +247,12 @@ def _check_time(job: str, cluster: SlurmCluster) -> None:
 
 
 def _tell_state(job: str, fields: dict[str, str] | None, before: str) -> str:
-    """Say why a job waits, whenever that changes."""
-    if not fields:
+    """Say why a job waits, and that nobody knows, whenever that changes."""
+    if fields is None:
         return before
-    state = fields.get("JobState", "")
+    if not fields and before != SILENT:
+        print(f"Slurm does not answer now; job {job} may have ended.", flush=True)
+    state = fields.get("JobState", SILENT)
     if state == "PENDING":
         reason = fields.get("Reason", "None")  # not known yet
         state = "waits" if reason == "None" else f"waits ({reason})"

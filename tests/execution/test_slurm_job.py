@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from introsearch.execution import ports, slurm_client
+from introsearch.execution import ports, slurm, slurm_client
 from introsearch.execution.ports import address_towards, free_port
 from introsearch.execution.slurm_allocation import cpu_counts, gpu_count
 from introsearch.execution.slurm_continuation import Continuation, add_options
@@ -251,3 +251,23 @@ def test_a_job_that_can_neither_be_requeued_nor_submitted_says_so(
     assert not job(tmp_path).go_on()
     assert "(Access denied). The same command continues." in capsys.readouterr().out
     assert not (tmp_path / "job").exists()
+
+
+def test_a_slurm_that_does_not_answer_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else nobody would know why a job that has ended is followed on and on."""
+    (tmp_path / "slurm").mkdir()
+    (tmp_path / "slurm" / "job").write_text("7")
+    answers = iter(
+        [{}, {}, {"JobState": "PENDING", "Reason": "Priority"}, {"JobState": "CANCELLED"}]
+    )
+    monkeypatch.setattr(slurm_client, "job_fields", lambda job: next(answers))
+    monkeypatch.setattr(slurm, "POLL_S", 0.0)
+    monkeypatch.setattr(slurm.time, "sleep", lambda seconds: None)
+    assert slurm.SlurmJob(tmp_path).follow() == slurm.EXIT_INTERRUPTED
+    assert capsys.readouterr().out.splitlines() == [
+        "Slurm does not answer now; job 7 may have ended.",
+        "Job 7 waits (Priority).",
+        "Job 7 ended: CANCELLED. The same command continues.",
+    ]
