@@ -173,7 +173,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     say(f"Job {allocation.job} on {', '.join(allocation.nodes)}")
     try:
-        check_nodes(allocation, options.folder, is_over=lambda: supervisor.asked_to_end is not None)
+        check_nodes(
+            allocation,
+            options.folder,
+            study=options.command[1],
+            is_over=lambda: supervisor.asked_to_end is not None,
+        )
         code = supervisor.run()
     except ClusterError as error:
         if not supervisor.asked_to_end:

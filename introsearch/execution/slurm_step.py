@@ -24,18 +24,22 @@ ANYWHERE = ("--mem=0", "--export=ALL", "--mpi=none")
 POLL_S = 0.2
 CHECK = """\
 test -d "$1" || { echo "error: $SLURMD_NODENAME does not see the folder $1"; exit 1; }
+test -r "$3" || { echo "error: $SLURMD_NODENAME does not see the study file $3"; exit 1; }
 test -x "$2" || { echo "error: $SLURMD_NODENAME has no $2"; exit 1; }
 "$2" -c "import introsearch, ray" || { echo "error: $2 on $SLURMD_NODENAME has no introsearch"; \
 exit 1; }
 """
 
 
-def check_nodes(allocation: Allocation, folder: Path, *, is_over: Callable[[], bool]) -> None:
-    """Each node must see the environment and the folder.
+def check_nodes(
+    allocation: Allocation, folder: Path, *, study: str, is_over: Callable[[], bool]
+) -> None:
+    """Each node must see the environment, the folder and the study file.
 
     Args:
         allocation: of the job.
         folder: of the job's files.
+        study: the file, beside which there may be modules.
         is_over: whether the job has been asked to end; a node may hang on a file system.
 
     Raises:
@@ -45,7 +49,7 @@ def check_nodes(allocation: Allocation, folder: Path, *, is_over: Callable[[], b
     step = subprocess.Popen(
         [
             *("srun", "--overlap", "--nodes", count, "--ntasks", count, *ANYWHERE),
-            *("bash", "-c", CHECK, "bash", str(folder), sys.executable),
+            *("bash", "-c", CHECK, "bash", str(folder), sys.executable, study),
         ],
         env=step_environment(),
         stdin=subprocess.DEVNULL,
@@ -65,7 +69,8 @@ def check_nodes(allocation: Allocation, folder: Path, *, is_over: Callable[[], b
         raise ClusterError(
             "; ".join(words) or "srun fails",
             hint="name a folder that all nodes see under shared_folder:, and the environment of "
-            "the nodes under environment: or setup:, in the cluster file",
+            "the nodes under environment: or setup:, in the cluster file; keep the study file, "
+            "too, where all nodes see it",
         )
 
 

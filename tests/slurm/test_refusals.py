@@ -127,6 +127,16 @@ def test_a_folder_that_a_node_does_not_see(
     assert "shared_folder" in output.err
 
 
+def test_a_study_file_that_no_node_sees(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(folder, "nodes: 2, hold: true")
+    assert main([*RUN, "--detach"]) == EXIT_DONE
+    job = SlurmJob(folder / "runs" / "tiny")
+    (folder / "tiny.yaml").unlink()
+    subprocess.run(["scontrol", "release", job.id], check=True)
+    assert job.follow() == EXIT_BAD_INPUT
+    assert f"does not see the study file {folder}/tiny.yaml" in capsys.readouterr().out
+
+
 def test_a_waiting_job_is_not_submitted_twice_and_can_be_cancelled(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
