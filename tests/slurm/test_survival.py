@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -135,14 +137,29 @@ def freeze(job: str) -> list[int]:
     return found
 
 
+def intruder(study: ClusterStudy, job: str) -> subprocess.Popen[str]:
+    """Somebody who reaches the job's Ray and does not have its token."""
+    address = (study.runs / "tiny" / "slurm" / f"{job}-ray.yaml").read_text().split()[-1]
+    return subprocess.Popen(
+        [sys.executable, "-c", f"import ray; ray.init({address!r})"],
+        env={**os.environ, "RAY_AUTH_MODE": "disabled"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
 def test_a_node_dies_and_time_runs_out(slurm: FakeSlurm, study: ClusterStudy, local: Study) -> None:
     """Both in one job, which requeues itself and finishes with the table of a local run."""
     job = study.submit()
+    other = intruder(study, job)
     study.progress(1)
     trials = freeze(job)
     _, second = slurm.nodes
     slurm.kill_node(second)
     study.wait_for(lambda: f"{second} has left Ray" in study.log.read_text())
+    assert "InvalidAuthToken" in other.communicate()[0]
+    assert other.returncode == 1
     kill(trials, signal.SIGCONT)
     study.progress(1)
     slurm.start_node(second)
