@@ -66,7 +66,8 @@ def existing_uri(runs_folder: Path, tracking_uri: str | None) -> str:
     if uri.startswith("sqlite:") and not sqlite_path(uri).exists():
         raise ConfigError(
             f"there is no store at {uri}",
-            hint="run a study first, or name the folder with --runs-dir",
+            hint="run a study first (a job of it may still wait), or name the folder with "
+            "--runs-dir",
         )
     return uri
 
