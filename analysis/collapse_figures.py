@@ -13,8 +13,8 @@ import argparse
 from common import parser, read, run
 from figures import add_out, save
 
-from introsearch.results.collapse_comparison import collapse_rows, summary
-from introsearch.results.collapse_study_figure import draw_collapse_study
+from introsearch.papers.collapse_figure import draw_collapse_study
+from introsearch.papers.collapse_table import collapse_rows, summary
 
 
 def draw(options: argparse.Namespace) -> None:

@@ -12,8 +12,8 @@ import argparse
 
 from common import parser, read, run
 
-from introsearch.results.collapse_comparison import collapse_table
-from introsearch.results.table_formats import FORMATS
+from introsearch.papers.collapse_table import collapse_table
+from introsearch.results.tables.formats import FORMATS
 
 
 def show(options: argparse.Namespace) -> None:

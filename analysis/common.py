@@ -10,10 +10,11 @@ from pathlib import Path
 from mlflow import MlflowClient
 
 from introsearch.errors import ConfigError, IntrosearchError
-from introsearch.results.result import StudyResult, read_result, read_study
-from introsearch.results.table_formats import FORMATS
-from introsearch.tracking.address import existing_uri
-from introsearch.tracking.store import open_store
+from introsearch.record.address import existing_uri
+from introsearch.record.results import read_result, read_study
+from introsearch.record.store import open_store
+from introsearch.results.result import StudyResult
+from introsearch.results.tables.formats import FORMATS
 
 MODELS = {  # headings of the papers' columns by this project's usual names of variants
     "vae": "VAE", "sg": "SG", "mog": "MoG", "ip": "IP", "mog_lc": "MoG (LC)", "ip_lc": "IP (LC)",

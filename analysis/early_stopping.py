@@ -16,7 +16,7 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
-from introsearch.study.hindsight import Hindsight, hindsight, simulated_curves
+from introsearch.papers.hindsight import Hindsight, hindsight, simulated_curves
 
 RUNGS = {"6,000 and 18,000": (6_000, 18_000), "12,000": (12_000,)}
 # Of one value of hist_kl_paper on 8gaussians between 6,000 and 9,000 iterations, in logarithms.
@@ -59,14 +59,14 @@ def simulations() -> None:
 
 def recorded(file: Path, name: str, runs_dir: Path) -> None:
     """The study's own ladder, over its trials in many orders."""
-    from introsearch.results import record
-    from introsearch.results.runs import find_experiment, runs_of
-    from introsearch.study.expand import expand, ladder_order
-    from introsearch.study.loader import load_study
+    from introsearch.record import tags as record
+    from introsearch.record.address import default_uri
+    from introsearch.record.runs import find_experiment, runs_of
+    from introsearch.record.store import open_store
+    from introsearch.study.file.loader import load_study
     from introsearch.study.model import trial_name
-    from introsearch.study.schedule import rungs_of
-    from introsearch.tracking.address import default_uri
-    from introsearch.tracking.store import open_store
+    from introsearch.study.search.expand import expand, ladder_order
+    from introsearch.study.stopping.schedule import rungs_of
 
     study = load_study(file)
     expansion, early, metric = expand(study), study.early_terminate, study.metric.name

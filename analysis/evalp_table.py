@@ -13,8 +13,8 @@ import argparse
 
 from common import parser, read, run
 
-from introsearch.results.paper_tables import paper_table
-from introsearch.results.table_formats import FORMATS
+from introsearch.papers.tables import paper_table
+from introsearch.results.tables.formats import FORMATS
 
 METRICS = (
     "fid_gen", "kid_gen", "precision_gen", "recall_gen", "mmd_latent", "mmd_null", "sampling_ms",

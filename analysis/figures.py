@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 from mlflow import MlflowClient
 
 from introsearch.errors import ConfigError, nearest_hint
-from introsearch.results import record
-from introsearch.results.group_figures import draw_groups
+from introsearch.figures.style import image
+from introsearch.files import write_atomically
+from introsearch.papers.group_figure import draw_groups
+from introsearch.record.runs import find_experiment, read_histories
 from introsearch.results.result import StudyResult
-from introsearch.results.runs import find_experiment, read_histories
-from introsearch.results.style import image
-from introsearch.trial_files import write_atomically
+from introsearch.statuses import Status
 
 FORMATS: tuple[Literal["png", "pdf"], ...] = ("png", "pdf")
 Seeds = dict[str, dict[str, list[dict[float, float]]]]
@@ -58,7 +58,7 @@ def along_parameter(result: StudyResult, *, metrics: Sequence[str], parameter: s
         raise ConfigError(
             f"no run has a setting {parameter!r}", hint=nearest_hint(parameter, known)
         )
-    finished = frame[frame["status"] == record.FINISHED]
+    finished = frame[frame["status"] == Status.FINISHED]
     names = {c.id: " + ".join(c.variants) for c in result.expansion.configurations}
     seeds: Seeds = {}
     for metric in metrics:

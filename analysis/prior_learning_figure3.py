@@ -15,7 +15,7 @@ from common import parser, run
 from figures import add_out
 from trained_models import draw_trained
 
-from introsearch.results.model_figure import draw_models
+from introsearch.papers.model_figure import draw_models
 from introsearch.training.figure_data import TrialFigure
 
 

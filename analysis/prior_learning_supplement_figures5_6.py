@@ -17,7 +17,7 @@ from common import parser, run
 from figures import add_out
 from trained_models import draw_trained
 
-from introsearch.results.latent_figure import draw_latent_spaces
+from introsearch.figures.models.latents import draw_latent_spaces
 from introsearch.training.figure_data import ImageFigure
 
 

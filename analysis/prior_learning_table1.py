@@ -6,7 +6,7 @@ python analysis/prior_learning_table1.py --published
 
 from common import MODELS, print_table
 
-from introsearch.results.paper_tables import paper_table, published_table
+from introsearch.papers.tables import paper_table, published_table
 
 METRICS = ("gnelbo_e7", "hist_kl_paper", "hist_jsd_paper")
 

@@ -6,7 +6,7 @@ python analysis/prior_learning_table3.py --published
 
 from common import print_table
 
-from introsearch.results.paper_tables import settings_table
+from introsearch.papers.tables import settings_table
 
 PARAMETERS = ("beta_rec", "beta_kl", "beta_neg")
 

@@ -9,7 +9,7 @@ Inception network (`feature_extractor: inception`).
 
 from common import print_table
 
-from introsearch.results.paper_tables import paper_table, published_table
+from introsearch.papers.tables import paper_table, published_table
 
 METRICS = (
     "responsibility_entropy", "fid_gen", "fid_rec", "svm_2k", "svm_10k", "knn_5", "knn_100",

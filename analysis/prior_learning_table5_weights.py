@@ -6,7 +6,7 @@ python analysis/prior_learning_table5_weights.py --published
 
 from common import print_table
 
-from introsearch.results.paper_tables import settings_table
+from introsearch.papers.tables import settings_table
 
 if __name__ == "__main__":
     print_table(

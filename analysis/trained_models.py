@@ -12,14 +12,14 @@ from common import MODELS, read
 from matplotlib.figure import Figure
 
 from introsearch.errors import ConfigError
-from introsearch.results import record
+from introsearch.figures.style import image
+from introsearch.files import checkpoint_path, write_atomically
 from introsearch.results.result import StudyResult
-from introsearch.results.style import image
-from introsearch.study.expand import report_trials
+from introsearch.statuses import Status
 from introsearch.study.model import Trial
-from introsearch.study.order import order_of
-from introsearch.trial_files import checkpoint_path, write_atomically
-from introsearch.trial_run import TrialRun
+from introsearch.study.search.expand import report_trials
+from introsearch.trial.order import order_of
+from introsearch.trial.run import TrialRun
 
 Shown = TypeVar("Shown")
 
@@ -64,7 +64,7 @@ def draw_trained(
 def shown_trials(result: StudyResult) -> dict[str, Trial]:
     """The first finished reported trial of each group that has one."""
     frame = result.frame
-    finished = frame[frame["status"] == record.FINISHED]
+    finished = frame[frame["status"] == Status.FINISHED]
     done = set(zip(finished["config_id"], finished["seed"], strict=True))
     shown = {}
     for group, identity in result.chosen.items():

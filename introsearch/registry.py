@@ -75,35 +75,33 @@ PRIORS: dict[str, str] = {
 }
 
 TRAINERS: dict[str, TrainerEntry] = {
-    "vae": TrainerEntry(
-        "introsearch.training.vae_settings:VAESettings", "introsearch.training.vae:VAE"
-    ),
+    "vae": TrainerEntry("introsearch.settings.vae:VAESettings", "introsearch.training.vae.vae:VAE"),
     "sintrovae": TrainerEntry(
-        "introsearch.training.sintrovae_settings:SIntroVAESettings",
-        "introsearch.training.sintrovae:SIntroVAE",
+        "introsearch.settings.sintrovae:SIntroVAESettings",
+        "introsearch.training.vae.sintrovae:SIntroVAE",
     ),
     "proposition1": TrainerEntry(
-        "introsearch.training.proposition1_settings:Proposition1Settings",
-        "introsearch.training.proposition1:Proposition1",
+        "introsearch.settings.proposition1:Proposition1Settings",
+        "introsearch.training.vae.proposition1:Proposition1",
     ),
     "evalp": TrainerEntry(
-        "introsearch.training.latent_settings:EVaLPSettings", "introsearch.training.evalp:EVaLP"
+        "introsearch.settings.latent:EVaLPSettings", "introsearch.training.latent.evalp:EVaLP"
     ),
     "latent_flow": TrainerEntry(
-        "introsearch.training.latent_settings:LatentFlowSettings",
-        "introsearch.training.latent_flow:LatentFlow",
+        "introsearch.settings.latent:LatentFlowSettings",
+        "introsearch.training.latent.flow:LatentFlow",
     ),
     "ncp": TrainerEntry(
-        "introsearch.training.latent_settings:NCPSettings", "introsearch.training.ncp:NCP"
+        "introsearch.settings.latent:NCPSettings", "introsearch.training.latent.ncp:NCP"
     ),
     "latent_gmm": TrainerEntry(
-        "introsearch.training.latent_settings:LatentGMMSettings",
-        "introsearch.training.latent_gmm:LatentGMM",
+        "introsearch.settings.latent:LatentGMMSettings",
+        "introsearch.training.latent.gmm:LatentGMM",
     ),
     **{
         f"collapse_{model.lower()}": TrainerEntry(
-            f"introsearch.training.collapse_settings:Collapse{model}Settings",
-            f"introsearch.training.collapse:Collapse{model}",
+            f"introsearch.settings.shallow:Collapse{model}Settings",
+            f"introsearch.training.shallow.trainer:Collapse{model}",
             judged_as=judged_as,
         )
         for model, judged_as in (("VAE", "modes"), ("CVAE", "modes"), ("HVAE", "modes_of_two"))

@@ -1,17 +1,46 @@
-"""A real MLflow store on SQLite, made once per session and copied, since making one takes 2 s."""
+"""A real MLflow store on SQLite, and a small study file with a loader for its text.
+
+The store is made once per session and copied, since making one takes 2 s.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from introsearch.study.file.loader import load_study
+from introsearch.study.model import Study
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+SMALL = """\
+name: small
+trainer: sintrovae
+method: grid
+metric: {name: hist_kl_paper}
+groups: [dataset, variant]
+seeds: {select: [0], report: [1, 2]}
+parameters:
+  dataset: {values: [8gaussians, rings]}
+  beta_kl: {values: [0.1, 0.3]}
+  beta_neg: {times: beta_kl, values: [1, 3]}
+  iterations: 30000
+variants:
+  sg: {prior: gaussian}
+  ip:
+    prior: mog
+    components: 8
+    intro_prior: true
+early_terminate: {type: asha, min_iter: 3000, max_iter: 30000, eta: 3}
+"""
+
+Load = Callable[..., Study]
 
 # Warnings are errors here, but these are about the insides of MLflow.
 OF_MLFLOW = (
@@ -44,7 +73,7 @@ def small_grid() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from introsearch.tracking.store import open_store
+    from introsearch.record.store import open_store
 
     path = tmp_path_factory.mktemp("store") / "mlflow.db"
     close(open_store(f"sqlite:///{path}"))
@@ -65,7 +94,7 @@ def open_quickly(path: Path) -> MlflowClient:
     """A client of an existing SQLite store that does not wait for the disk."""
     from sqlalchemy import event
 
-    from introsearch.tracking.store import open_store
+    from introsearch.record.store import open_store
 
     client = open_store(f"sqlite:///{path}")
     engine = client._tracking_client.store.engine
@@ -77,3 +106,18 @@ def open_quickly(path: Path) -> MlflowClient:
 def close(client: MlflowClient) -> None:
     """MLflow leaves its connections to the garbage collector, which warns."""
     client._tracking_client.store.engine.dispose()
+
+
+@pytest.fixture
+def small() -> str:
+    return SMALL
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Load:
+    def load_text(text: str, *overrides: str, name: str | None = None) -> Study:
+        path = tmp_path / "study.yaml"
+        path.write_text(text, encoding="utf-8")
+        return load_study(path, overrides=overrides, name=name)
+
+    return load_text

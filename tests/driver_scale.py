@@ -20,11 +20,11 @@ from typing import Any, ClassVar
 
 import torch
 
-from introsearch.execution.environment import prepare_environment
+from introsearch.cluster.file import LOCAL
 from introsearch.execution.progress import Progress
-from introsearch.study.cluster import LOCAL
+from introsearch.execution.ray.environment import prepare_environment
+from introsearch.settings.base import TrainerSettings
 from introsearch.training.base import Trainer
-from introsearch.training.settings import TrainerSettings
 
 REAL_TRIAL_S = 60.0
 WRITES = ("create_run", "log_batch", "set_terminated", "update_run", "log_artifact", "get_run")
@@ -108,8 +108,8 @@ def main() -> None:
 
 def measure(folder: Path, *, trials: int, profile: Path | None) -> None:
     from introsearch.execution.study_runner import StudyRunner
-    from introsearch.study.loader import load_study
-    from introsearch.tracking.store import open_store
+    from introsearch.record.store import open_store
+    from introsearch.study.file.loader import load_study
 
     file = folder / "study.yaml"
     file.write_text(STUDY.format(qualities=list(range(trials // 2))))

@@ -25,10 +25,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from introsearch.record import tags as record
+from introsearch.record.runs import find_experiment, runs_of
+from introsearch.record.store import open_store
 from introsearch.registry import is_timing
-from introsearch.results import record
-from introsearch.results.runs import find_experiment, runs_of
-from introsearch.tracking.store import open_store
+from introsearch.trial.evaluation import TIMES
 from tests.conftest import close
 from tests.test_end_to_end import Study
 
@@ -70,8 +71,7 @@ def whole_record(study: Study) -> dict[tuple[str, ...], dict[str, Any]]:
                 "points": {
                     name: [(p.step, p.value) for p in client.get_metric_history(run_id, name)]
                     for name in run.data.metrics
-                    if name.partition(".")[0] not in record.TIMES
-                    and not is_timing(name.partition(".")[0])
+                    if name.partition(".")[0] not in TIMES and not is_timing(name.partition(".")[0])
                 },
             }
     close(client)

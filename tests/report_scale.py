@@ -23,12 +23,14 @@ from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlMetric, Sq
 from sqlalchemy import create_engine, func, insert, select
 
 from introsearch.cli import main as introsearch
-from introsearch.results import record
-from introsearch.study.expand import expand, report_trials, select_trials
-from introsearch.study.loader import load_study
+from introsearch.record import tags as record
+from introsearch.record.recorder import Recorder
+from introsearch.record.store import open_store
+from introsearch.statuses import Status
+from introsearch.study.file.loader import load_study
 from introsearch.study.model import Trial
-from introsearch.tracking.recorder import Recorder
-from introsearch.tracking.store import open_store
+from introsearch.study.search.expand import expand, report_trials, select_trials
+from introsearch.trial.evaluation import SECONDS
 
 LOSSES = ("loss/reconstruction", "loss/kl", "loss/negative")
 ROWS_PER_INSERT = 20_000
@@ -99,7 +101,7 @@ def fill(runs_dir: Path, *, runs: int) -> int:
             for start in range(0, len(rows), ROWS_PER_INSERT):
                 database.execute(insert(table), rows[start : start + ROWS_PER_INSERT])
         database.commit()
-    recorder.end(trials[0], record.FAILED, reason="an invented failure")
+    recorder.end(trials[0], Status.FAILED, reason="an invented failure")
     recorder.end_study("finished")
     return len(trials)
 
@@ -132,7 +134,7 @@ def _invented(
         record.CONFIG_ID: trial.configuration.id,
         record.SEED: str(trial.seed),
         record.STAGE: trial.stage,
-        record.STATUS: record.STOPPED if is_stopped else record.FINISHED,
+        record.STATUS: Status.STOPPED if is_stopped else Status.FINISHED,
         record.ITERATION: str(end),
         record.SETTINGS: json.dumps(settings),
         record.GROUPS: json.dumps(trial.configuration.groups),
@@ -150,9 +152,9 @@ def _invented(
             "step": at,
             "is_nan": False,
         }
-        for key in (*names, record.SECONDS)
+        for key in (*names, SECONDS)
         for at in range(1_000, end + 1, 1_000)
-        for value in [at / 100 if key == record.SECONDS else level + 5_000 / (at + number % 997)]
+        for value in [at / 100 if key == SECONDS else level + 5_000 / (at + number % 997)]
     ]
     yield SqlMetric, points
     yield SqlLatestMetric, [point for point in points if point["step"] == end]

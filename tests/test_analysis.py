@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from introsearch.results import record
-from introsearch.results.record import Evaluation
-from introsearch.study.expand import expand, report_trials, select_trials
-from introsearch.study.loader import load_study
+from introsearch.record.recorder import Recorder
+from introsearch.statuses import Status
+from introsearch.study.file.loader import load_study
 from introsearch.study.model import Study
-from introsearch.tracking.recorder import Recorder
+from introsearch.study.search.expand import expand, report_trials, select_trials
+from introsearch.trial.evaluation import Evaluation
 
 ANALYSIS = Path(__file__).parents[1] / "analysis"
 HELPERS = ("common", "figures", "trained_models")
@@ -91,7 +91,7 @@ def recorded(client: MlflowClient, text: str, folder: Path) -> Study:
             for i in (10, 20)
         ]
         recorder.log(trial, evaluations, rungs=())
-        recorder.end(trial, record.FINISHED)
+        recorder.end(trial, Status.FINISHED)
     return study
 
 
@@ -202,10 +202,10 @@ def test_models_are_drawn_from_checkpoints(
 ) -> None:
     import torch
 
+    from introsearch.files import checkpoint_path
     from introsearch.study.model import Resources
-    from introsearch.study.order import order_of
-    from introsearch.trial_files import checkpoint_path
-    from introsearch.trial_run import TrialRun
+    from introsearch.trial.order import order_of
+    from introsearch.trial.run import TrialRun
 
     study = recorded(client, text, tmp_path)
     arguments = ("--study", study.name, "--out", str(tmp_path / "out"))

@@ -15,9 +15,11 @@ from typing import Any
 
 import pytest
 
-from introsearch.results import record
-from introsearch.results.runs import find_experiment, runs_of
-from introsearch.tracking.store import open_store
+from introsearch.record import tags as record
+from introsearch.record.runs import find_experiment, runs_of
+from introsearch.record.store import open_store
+from introsearch.statuses import Status
+from introsearch.trial.evaluation import TIMES
 from tests.conftest import close
 
 STUDY = """\
@@ -142,7 +144,7 @@ class Study:
                 "points": {
                     name: [(p.step, p.value) for p in client.get_metric_history(run_id, name)]
                     for name in run.data.metrics
-                    if name not in record.TIMES
+                    if name not in TIMES
                 },
             }
         close(client)
@@ -188,8 +190,8 @@ def study(tmp_path: Path, empty_database: Path) -> Iterator[Study]:
 def test_a_study_runs_to_its_end(whole: Study) -> None:
     entries = whole.record()
     stages = [entry["words"][record.STATUS] for entry in entries.values()]
-    assert stages.count(record.FINISHED) >= 4
-    assert record.STOPPED in stages
+    assert stages.count(Status.FINISHED) >= 4
+    assert Status.STOPPED in stages
     assert len(entries) == 6 + 4
     for name in ("table.md", "table.csv", "table.tex"):
         assert (whole.runs / "tiny" / name).read_text()
@@ -252,8 +254,8 @@ def check_interrupted(study: Study) -> None:
     assert "Traceback" not in study.log.read_text()
     entries = study.record().values()
     statuses = {entry["words"][record.STATUS] for entry in entries}
-    assert record.INTERRUPTED in statuses
-    assert statuses.isdisjoint({record.RUNNING, record.FAILED}), entries
+    assert Status.INTERRUPTED in statuses
+    assert statuses.isdisjoint({Status.RUNNING, Status.FAILED}), entries
     assert "RUNNING" not in {entry["mlflow"] for entry in entries}
 
 

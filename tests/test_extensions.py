@@ -14,13 +14,13 @@ import torch
 from introsearch.errors import ConfigError
 from introsearch.extensions import KINDS, check_name, load, metrics_for, resolve
 from introsearch.registry import METRICS, PRIORS, TRAINERS
-from introsearch.study.expand import expand, select_trials
-from introsearch.study.loader import load_study
+from introsearch.settings.base import resolve_settings
+from introsearch.study.file.document import dump
+from introsearch.study.file.loader import load_study
 from introsearch.study.model import Resources, Study
-from introsearch.study.order import order_of
-from introsearch.study.yaml_loader import dump
-from introsearch.training.settings import resolve_settings
-from introsearch.trial_run import TrialRun
+from introsearch.study.search.expand import expand, select_trials
+from introsearch.trial.order import order_of
+from introsearch.trial.run import TrialRun
 
 pytestmark = pytest.mark.usefixtures("small_grid")
 
@@ -32,10 +32,10 @@ import torch
 from introsearch.data.toy import ToyData
 from introsearch.priors.base import MixturePrior, Prior
 from introsearch.training.base import Trainer
-from introsearch.training.fields import bounded, choice
-from introsearch.training.settings import TrainerSettings
-from introsearch.training.vae_settings import VAESettings
-from introsearch.training.vae import VAE
+from introsearch.settings.fields import bounded, choice
+from introsearch.settings.base import TrainerSettings
+from introsearch.settings.vae import VAESettings
+from introsearch.training.vae.vae import VAE
 
 
 class Line(ToyData):
@@ -210,8 +210,8 @@ def test_workers_find_what_lies_beside_the_study(tmp_path: Path, module: str) ->
         study, select_trials(study, expand(study))[0], resources=Resources(), folder=""
     )
     code = (
-        "from introsearch.study.order import TrialOrder\n"
-        "from introsearch.trial_run import TrialRun\n"
+        "from introsearch.trial.order import TrialOrder\n"
+        "from introsearch.trial.run import TrialRun\n"
         f"print(TrialRun(TrialOrder(**{order.to_dict()!r})).step().iteration)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd="/", capture_output=True, text=True)

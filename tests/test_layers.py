@@ -13,58 +13,65 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "introsearch"
 
-# From the bottom up; parts of one layer may import each other only where SIDEWAYS says so.
+# From the bottom up. A room is a folder, or a module that stands on its own; it may import rooms
+# further down, and itself. Rooms on one line may not import each other.
 LAYERS = (
-    ("compat", "errors", "extensions", "registry", "trial_files"),
-    ("collapse", "data", "losses", "nets", "priors"),
-    ("metrics", "training"),
-    ("results", "study"),
-    ("trial_run",),
-    ("bench", "calibration", "tracking", "trainables"),
-    ("execution",),
+    ("errors", "files", "registry", "statuses", "wording"),
+    ("extensions",),
+    ("losses", "nets", "theory"),
+    ("priors", "data"),
+    ("metrics",),
+    ("settings",),
+    ("training",),
+    ("training.vae",),
+    ("training.latent", "training.shallow", "study"),
+    ("study.stopping",),
+    ("study.search",),
+    ("study.file",),
+    ("cluster", "figures"),
+    ("figures.models",),
+    ("trial",),
+    ("results",),
+    ("results.tables",),
+    ("results.result",),
+    ("results.report", "results.status", "papers", "planning", "bench"),
+    ("record",),
+    ("replay", "execution"),
+    ("execution.preflight", "execution.ray", "execution.slurm"),
+    ("execution.slurm.job",),
+    ("execution.study_runner", "execution.slurm_job", "execution.slurm_node"),
     ("commands",),
     ("cli",),
 )
-SIDEWAYS = {
-    ("losses", "priors"),
-    ("priors", "losses"),
-    ("priors", "nets"),
-    ("extensions", "errors"),
-    ("extensions", "registry"),
-    ("results", "study"),
-    ("training", "metrics"),
-}
-# Outside libraries that only some parts may touch.
+HEIGHT = {room: height for height, rooms in enumerate(LAYERS) for room in rooms}
+# Outside libraries, and the only rooms that may touch them.
 CONFINED = {
-    "ray": {"trainables", "execution"},
-    "mlflow": {"tracking", "results", "execution"},
-    "torch": {
-        "bench",
-        "commands",
-        "compat",
-        "data",
-        "losses",
-        "nets",
-        "priors",
-        "metrics",
-        "training",
-        "trial_run",
-        "calibration",
-        "trainables",
-    },
+    "ray": {"trial", "execution"},
+    "mlflow": {"record"},
+    "sqlalchemy": {"record"},
     "yaml": {"study"},
-    "rich": {"execution"},
-    "pandas": {"results"},
-    "matplotlib": {"results"},
-    "sqlalchemy": {"tracking", "results"},
-}
+    "rich": {"execution", "replay", "results"},
+    "pandas": {"figures", "papers", "record", "results"},
+    "matplotlib": {"figures", "papers", "results"},
+    "torch": {
+        "bench", "commands", "data", "losses", "metrics", "nets", "planning", "priors", "training",
+        "trial",
+    },
+}  # fmt: skip
 TORCH_ALONE = ("losses", "nets", "priors")
+BESIDE = ("study", "training")  # neither of which may import the other
 
 
-def modules() -> Iterator[tuple[str, str, ast.Module]]:
+def modules() -> dict[str, ast.Module]:
+    """Every module by its name within the package."""
+    found = {}
     for path in sorted(PACKAGE.rglob("*.py")):
-        name = str(path.relative_to(PACKAGE).with_suffix(""))
-        yield name, name.partition("/")[0], ast.parse(path.read_text(encoding="utf-8"))
+        name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+        found[name.removesuffix(".__init__")] = ast.parse(path.read_text(encoding="utf-8"))
+    return {name: tree for name, tree in found.items() if name not in ("__init__", "__main__")}
+
+
+MODULES = modules()
 
 
 def imports(tree: ast.Module) -> Iterator[str]:
@@ -75,7 +82,9 @@ def imports(tree: ast.Module) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "a relative import"
             assert node.module is not None
-            yield node.module
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                yield name if name.removeprefix("introsearch.") in MODULES else node.module
 
 
 def _run_time(node: ast.AST) -> Iterator[ast.AST]:
@@ -86,35 +95,57 @@ def _run_time(node: ast.AST) -> Iterator[ast.AST]:
         yield from _run_time(child)
 
 
-def height(part: str) -> int:
-    return next(i for i, layer in enumerate(LAYERS) if part in layer)
+def inside(tree: ast.Module) -> set[str]:
+    """The package's own modules that one of them imports."""
+    return {
+        name.removeprefix("introsearch.")
+        for name in imports(tree)
+        if name.startswith("introsearch.")
+    }
 
 
-def test_every_part_has_a_layer() -> None:
-    parts = {part for _, part, _ in modules()} - {"__init__", "__main__"}
-    assert parts <= {part for layer in LAYERS for part in layer}
+def room_of(module: str) -> str:
+    """The room that a module is in."""
+    while module not in HEIGHT:
+        module = module.rpartition(".")[0]
+        assert module, "a module in no room"
+    return module
+
+
+def part_of(module: str) -> str:
+    return module.partition(".")[0]
 
 
 def test_imports_go_downwards() -> None:
-    wrong = []
-    for name, part, tree in modules():
-        for imported in imports(tree):
-            package, _, rest = imported.partition(".")
-            target = rest.partition(".")[0]
-            if package != "introsearch" or not target or part in ("__init__", "__main__", target):
-                continue
-            sideways = height(target) == height(part) and (part, target) not in SIDEWAYS
-            if height(target) > height(part) or sideways:
-                wrong.append(f"{name} imports {imported}")
+    wrong = [
+        f"{name} imports {imported}"
+        for name, tree in MODULES.items()
+        for imported in inside(tree)
+        if room_of(name) != room_of(imported) and HEIGHT[room_of(imported)] >= HEIGHT[room_of(name)]
+    ]
     assert not wrong
+
+
+def test_study_and_training_stand_beside_each_other() -> None:
+    for name, tree in MODULES.items():
+        if part_of(name) in BESIDE:
+            others = {part_of(imported) for imported in inside(tree)} & {*BESIDE}
+            assert others <= {part_of(name)}, name
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    graph = {name: inside(tree) for name, tree in MODULES.items()}
+    while leaves := {name for name, targets in graph.items() if not targets & graph.keys()}:
+        graph = {name: targets for name, targets in graph.items() if name not in leaves}
+    assert not graph
 
 
 def test_libraries_stay_where_they_belong() -> None:
     wrong = [
         f"{name} imports {imported}"
-        for name, part, tree in modules()
+        for name, tree in MODULES.items()
         for imported in imports(tree)
-        if part not in CONFINED.get(imported.partition(".")[0], {part})
+        if part_of(name) not in CONFINED.get(imported.partition(".")[0], {part_of(name)})
     ]
     assert not wrong
 
@@ -123,8 +154,8 @@ def test_the_science_imports_torch_alone() -> None:
     allowed = {"torch", "introsearch", "__future__", *sys.stdlib_module_names}
     wrong = [
         f"{name} imports {imported}"
-        for name, part, tree in modules()
-        if part in TORCH_ALONE
+        for name, tree in MODULES.items()
+        if part_of(name) in TORCH_ALONE
         for imported in imports(tree)
         if imported.partition(".")[0] not in allowed
     ]
@@ -153,8 +184,8 @@ LIGHT = {"ray", "mlflow", "torch", "torchvision", "pandas", "matplotlib"}
             "introsearch.priors.mixture, introsearch.priors.vamp",
             LIGHT - {"torch"},
         ),
-        ("import introsearch.collapse.predict", LIGHT),
-        ("import introsearch.training.sintrovae", {"ray", "mlflow", "torchvision"}),
+        ("import introsearch.theory.predict", LIGHT),
+        ("import introsearch.training.vae.sintrovae", {"ray", "mlflow", "torchvision"}),
         (MAIN.format(arguments=["--help"]), LIGHT),
         (MAIN.format(arguments=["plan", "good.yaml"]), LIGHT),
         (MAIN.format(arguments=["plan", "good.yaml", "--cluster", "slurm.yaml"]), LIGHT),

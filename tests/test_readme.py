@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from introsearch.study.expand import expand, select_trials
-from introsearch.study.loader import load_study
+from introsearch.study.file.document import read_document
+from introsearch.study.file.loader import load_study
+from introsearch.study.file.schema import study_schema
 from introsearch.study.model import Resources
-from introsearch.study.order import order_of
-from introsearch.study.schema import study_schema
-from introsearch.study.yaml_loader import read_document
-from introsearch.trial_run import TrialRun
+from introsearch.study.search.expand import expand, select_trials
+from introsearch.trial.order import order_of
+from introsearch.trial.run import TrialRun
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 SHORT = (

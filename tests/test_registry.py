@@ -11,7 +11,7 @@ from introsearch.metrics import elbo
 from introsearch.nets.mlp import MLPEncoder
 from introsearch.priors.base import PriorContext
 from introsearch.registry import METRICS, PRIORS, TRAINERS
-from introsearch.training.settings import resolve_settings
+from introsearch.settings.base import resolve_settings
 
 IMAGES = {
     "dataset": "digits",

@@ -17,13 +17,13 @@ from introsearch.bench.measurement import Measurement
 from introsearch.bench.reference import Step, reference_step
 from introsearch.errors import ConfigError, IntrosearchError
 from introsearch.extensions import metrics_for
+from introsearch.figures.models.draw import draw_figure
 from introsearch.registry import METRICS
-from introsearch.results.model_drawing import draw_figure
-from introsearch.study.order import TrialOrder
+from introsearch.settings.base import resolve_settings, settings_to_dict
 from introsearch.training.base import Trainer
-from introsearch.training.settings import resolve_settings, settings_to_dict
 from introsearch.training.spans import SpanClock
-from introsearch.trial_run import TrialRun
+from introsearch.trial.order import TrialOrder
+from introsearch.trial.run import TrialRun
 
 WARM_UP = 20  # iterations; those of a longer warm-up are not what a trial's time goes to
 ROUNDS = 10  # the fastest counts, which other users of the machine disturb least

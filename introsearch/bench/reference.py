@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from introsearch.training.base import Trainer
-from introsearch.training.sintrovae import SMALLEST_GAMMA_R, SIntroVAE
-from introsearch.training.vae import VAE
+from introsearch.training.vae.sintrovae import SMALLEST_GAMMA_R, SIntroVAE
+from introsearch.training.vae.vae import VAE
 
 Step = Callable[[Any], object]
 Draws = Callable[[Sequence[Tensor]], Tensor]

@@ -10,10 +10,10 @@ from multiprocessing import get_context
 from typing import Any
 
 from introsearch.bench.measurement import Measurement
-from introsearch.study.expand import expand
+from introsearch.settings.base import resolve_settings, settings_to_dict
 from introsearch.study.model import Resources, Study, Trial
-from introsearch.study.order import TrialOrder, order_of
-from introsearch.training.settings import resolve_settings, settings_to_dict
+from introsearch.study.search.expand import expand
+from introsearch.trial.order import TrialOrder, order_of
 
 # Without a study: the plain VAE, and the cheapest and dearest columns of the 2D benchmark.
 MIXTURE = {"prior": "mog", "components": 64}

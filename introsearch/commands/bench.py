@@ -21,7 +21,7 @@ from introsearch.errors import ConfigError
 
 if TYPE_CHECKING:
     from introsearch.bench.measurement import Measurement
-    from introsearch.study.order import TrialOrder
+    from introsearch.trial.order import TrialOrder
 
 
 def add_bench(commands: Commands) -> None:
@@ -58,7 +58,7 @@ def _bench(options: argparse.Namespace) -> int:
 def _orders(options: argparse.Namespace) -> dict[str, TrialOrder]:
     """What is to be measured, by variant."""
     from introsearch.bench.run import default_orders, study_orders
-    from introsearch.study.loader import load_study
+    from introsearch.study.file.loader import load_study
 
     if options.file is None:
         of_studies = {

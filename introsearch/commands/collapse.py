@@ -79,7 +79,7 @@ def add_collapse(commands: Any) -> None:
 def _predict(options: argparse.Namespace) -> int:
     if options.figure is not None and not options.figure.absolute().parent.is_dir():
         raise ConfigError(f"there is no folder {options.figure.absolute().parent}", key="figure")
-    from introsearch.collapse.predict import MODELS, predict
+    from introsearch.theory.predict import MODELS, predict
 
     if options.model not in MODELS:
         hint = nearest_hint(options.model, MODELS)
@@ -99,8 +99,8 @@ def _predict(options: argparse.Namespace) -> int:
     milliseconds = (time.perf_counter() - start) * 1e3
     title = f"{options.model} on {options.data}: predicted posterior collapse"
     if options.figure is not None:
-        from introsearch.results.collapse_figures import draw_prediction
-        from introsearch.trial_files import write_atomically
+        from introsearch.figures.prediction import draw_prediction
+        from introsearch.files import write_atomically
 
         write_atomically(options.figure, draw_prediction(prediction, title=title))
     if options.json:

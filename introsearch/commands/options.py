@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-    from introsearch.study.cluster import Cluster
+    from introsearch.cluster.file import Cluster
     from introsearch.study.model import Study
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -68,7 +68,7 @@ def load(options: argparse.Namespace) -> Study:
     Raises:
         ConfigError: its file is not legal.
     """
-    from introsearch.study.loader import load_study
+    from introsearch.study.file.loader import load_study
 
     return load_study(options.file, overrides=options.overrides, name=options.name)
 
@@ -79,7 +79,7 @@ def load_cluster(options: argparse.Namespace) -> Cluster:
     Raises:
         ConfigError: the cluster file is not legal.
     """
-    from introsearch.study.cluster import LOCAL, load_cluster
+    from introsearch.cluster.file import LOCAL, load_cluster
 
     return LOCAL if options.cluster is None else load_cluster(options.cluster)
 
@@ -91,7 +91,7 @@ def use_folders(options: argparse.Namespace, *, runs_dir: Path | None = None) ->
         options: of a command with data and store options.
         runs_dir: in place of the option.
     """
-    from introsearch.trial_files import set_runs_folder
+    from introsearch.files import set_runs_folder
 
     set_runs_folder(runs_dir or options.runs_dir)
     if options.data_dir is not None:
@@ -101,8 +101,8 @@ def use_folders(options: argparse.Namespace, *, runs_dir: Path | None = None) ->
 
 
 def check_stage_1(study: Study, options: argparse.Namespace) -> None:
-    """See `execution.stage_1.check_stage_1`."""
-    from introsearch.execution.stage_1 import check_stage_1
+    """See `execution.preflight.stage_1.check_stage_1`."""
+    from introsearch.execution.preflight.stage_1 import check_stage_1
 
     check_stage_1(study, overrides=options.overrides, tracking_uri=options.tracking_uri)
 
@@ -115,7 +115,7 @@ def store_options(options: argparse.Namespace) -> str:
         else [f"--runs-dir {shlex.quote(str(options.runs_dir))}"]
     )
     if options.tracking_uri:
-        from introsearch.tracking.address import without_password
+        from introsearch.record.address import without_password
 
         parts.append(f"--tracking-uri {shlex.quote(without_password(options.tracking_uri))}")
     return "".join(f" {part}" for part in parts)
@@ -123,9 +123,9 @@ def store_options(options: argparse.Namespace) -> str:
 
 def open_record(options: argparse.Namespace) -> MlflowClient:
     """A client of a store that is there already."""
-    from introsearch.tracking.address import existing_uri
+    from introsearch.record.address import existing_uri
 
     uri = existing_uri(options.runs_dir, options.tracking_uri)
-    from introsearch.tracking.store import open_store
+    from introsearch.record.store import open_store
 
     return open_store(uri)

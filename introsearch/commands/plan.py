@@ -21,10 +21,10 @@ from introsearch.commands.options import (
 from introsearch.commands.run import batch_script
 
 if TYPE_CHECKING:
-    from introsearch.study.cluster import Cluster
-    from introsearch.study.cost_summary import StudyCosts
-    from introsearch.study.expand import Expansion
+    from introsearch.cluster.file import Cluster
+    from introsearch.planning.summary import StudyCosts
     from introsearch.study.model import Study
+    from introsearch.study.search.expand import Expansion
 
 
 def add_plan(commands: Commands) -> None:
@@ -48,10 +48,10 @@ def add_plan(commands: Commands) -> None:
 
 
 def _plan(options: argparse.Namespace) -> int:
-    from introsearch.study.cluster import SlurmCluster
-    from introsearch.study.expand import expand
-    from introsearch.study.plan import plan_dict, plan_text
-    from introsearch.tracking.address import without_password
+    from introsearch.cluster.file import SlurmCluster
+    from introsearch.planning.plan import plan_dict, plan_text
+    from introsearch.record.address import without_password
+    from introsearch.study.search.expand import expand
 
     use_folders(options)
     study, cluster = load(options), load_cluster(options)
@@ -71,7 +71,7 @@ def _plan(options: argparse.Namespace) -> int:
     print(plan_text(study, expansion), flush=True)
     if options.costs:
         costs = _costs(study, expansion, cluster)
-        from introsearch.results.costs_text import costs_text
+        from introsearch.planning.text import costs_text
 
         print(f"\n{costs_text(costs, max_hours=study.budget.max_hours)}")
     if script is not None:
@@ -81,13 +81,13 @@ def _plan(options: argparse.Namespace) -> int:
 
 def _costs(study: Study, expansion: Expansion, cluster: Cluster) -> StudyCosts:
     """Measured on this machine, and for it or for the cluster."""
-    from introsearch.execution.environment import check_resources, local_cpus
+    from introsearch.execution.ray.environment import check_resources, local_cpus
 
     check_resources(study.resources)
-    from introsearch.calibration import local_resources, measure_kinds
-    from introsearch.study.cluster import LocalCluster, SlurmCluster
-    from introsearch.study.costs import study_costs
-    from introsearch.study.job_size import JobSize, job_size
+    from introsearch.cluster.file import LocalCluster, SlurmCluster
+    from introsearch.cluster.job_size import JobSize, job_size
+    from introsearch.planning.calibration import local_resources, measure_kinds
+    from introsearch.planning.costs import study_costs
 
     def notify(text: str) -> None:
         print(text, file=sys.stderr)

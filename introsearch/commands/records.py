@@ -40,19 +40,18 @@ def add_report(commands: Commands) -> None:
 
 def _report(options: argparse.Namespace) -> int:
     client = open_record(options)
-    from introsearch.results.result import read_result, read_study
+    from introsearch.record.results import read_result, read_study
 
     result = read_result(client, read_study(client, options.name))
     print(result.table(options.format or "md"))
     if options.format:
         return EXIT_DONE
-    from introsearch.results.report import make_report
-    from introsearch.results.report_files import write_report
-    from introsearch.tracking.report import attach_report, runs_url
+    from introsearch.record.report import attach_report, read_report, runs_url
+    from introsearch.results.report.files import write_report
 
     folder = options.out or options.runs_dir / options.name / "report"
     url = runs_url(client, options.name)
-    report = make_report(client, result)
+    report = read_report(client, result)
     write_report(report, folder, store_options=store_options(options), runs_url=url)
     attach_report(client, options.name, folder)
     print(f"Report: {folder / 'index.html'}")
@@ -76,8 +75,8 @@ def add_status(commands: Commands) -> None:
 def _status(options: argparse.Namespace) -> int:
     client = open_record(options)
     from introsearch.execution.lock import is_locked
-    from introsearch.execution.status_text import show_status
-    from introsearch.tracking.trials import read_status
+    from introsearch.record.status import read_status
+    from introsearch.results.status.text import show_status
 
     active = is_locked(options.runs_dir / options.name)
     status = read_status(client, options.name, active=active)
@@ -109,11 +108,11 @@ def add_replay(commands: Commands) -> None:
 def _replay(options: argparse.Namespace) -> int:
     client = open_record(options)
     use_folders(options)
-    from introsearch.tracking.find import find_trial
+    from introsearch.record.find import find_trial
 
     run = find_trial(client, options.trial, study=options.study)
-    from introsearch.execution.replay import replay
-    from introsearch.execution.replay_text import replay_progress, replay_text
+    from introsearch.replay.repeat import replay
+    from introsearch.replay.text import replay_progress, replay_text
 
     with replay_progress() as notify:
         result = replay(client, run, figures=options.figures, notify=notify)
@@ -136,7 +135,7 @@ def add_ui(commands: Commands) -> None:
 
 def _ui(options: argparse.Namespace) -> int:
     client = open_record(options)
-    from introsearch.tracking.ui import show_pages
+    from introsearch.record.ui import show_pages
 
     show_pages(client, options.name, port=options.port)
     return EXIT_DONE

@@ -22,11 +22,12 @@ from introsearch.commands.options import (
     use_folders,
 )
 from introsearch.errors import ConfigError
+from introsearch.statuses import Status
 
 if TYPE_CHECKING:
+    from introsearch.cluster.file import SlurmCluster
     from introsearch.execution.progress import Progress
     from introsearch.results.result import StudyResult
-    from introsearch.study.cluster import SlurmCluster
     from introsearch.study.model import Study
 
 
@@ -62,7 +63,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _run_study(options: argparse.Namespace) -> int:
-    from introsearch.study.cluster import RayCluster, SlurmCluster
+    from introsearch.cluster.file import RayCluster, SlurmCluster
 
     study, cluster = load(options), load_cluster(options)
     if isinstance(cluster, SlurmCluster):
@@ -71,13 +72,13 @@ def _run_study(options: argparse.Namespace) -> int:
         hint = "leave it out, or give a cluster file of type slurm with --cluster"
         raise ConfigError("only a Slurm job runs by itself", key="--detach", hint=hint)
 
-    from introsearch.execution.environment import (
+    from introsearch.execution.preflight.data import prepare_compiler
+    from introsearch.execution.ray.environment import (
         check_cluster,
         check_resources,
         prepare_environment,
     )
-    from introsearch.execution.preparation import prepare_compiler
-    from introsearch.tracking.address import check_uri, default_uri, without_password
+    from introsearch.record.address import check_uri, default_uri, without_password
 
     runs_dir: Path = options.runs_dir
     uri = options.tracking_uri or default_uri(runs_dir)
@@ -93,8 +94,8 @@ def _run_study(options: argparse.Namespace) -> int:
     from introsearch.execution.lock import locked
     from introsearch.execution.progress import Progress
     from introsearch.execution.study_runner import Interrupted, StudyRunner
-    from introsearch.tracking.refusal import refuse_edit
-    from introsearch.tracking.store import open_store, opening
+    from introsearch.record.refusal import refuse_edit
+    from introsearch.record.store import open_store, opening
 
     client = open_store(uri)
     folder = runs_dir / study.name
@@ -117,8 +118,8 @@ def _run_study(options: argparse.Namespace) -> int:
 
 def _prepare(study: Study, options: argparse.Namespace, *, runs_dir: Path) -> None:
     """What the study's trials start from must be there and sound."""
-    from introsearch.execution.preparation import prepare_data
-    from introsearch.study.expand import expand
+    from introsearch.execution.preflight.data import prepare_data
+    from introsearch.study.search.expand import expand
 
     use_folders(options, runs_dir=runs_dir)
     check_stage_1(study, options)
@@ -127,8 +128,8 @@ def _prepare(study: Study, options: argparse.Namespace, *, runs_dir: Path) -> No
 
 def _submit(options: argparse.Namespace, study: Study, cluster: SlurmCluster) -> int:
     """Submit the study as a job, unless there is one that runs it already, and follow it."""
-    from introsearch.execution.slurm import SlurmJob, check_slurm, submit_study
-    from introsearch.tracking.address import check_uri, default_uri
+    from introsearch.execution.slurm.submit import SlurmJob, check_slurm, submit_study
+    from introsearch.record.address import check_uri, default_uri
 
     check_slurm(cluster)
     runs_dir = cluster.in_shared_folder(options.runs_dir)
@@ -141,7 +142,7 @@ def _submit(options: argparse.Namespace, study: Study, cluster: SlurmCluster) ->
 
 def batch_script(options: argparse.Namespace, study: Study, cluster: SlurmCluster) -> str:
     """The batch script in which the same study is run by the same options."""
-    from introsearch.execution.slurm import job_script
+    from introsearch.execution.slurm.submit import job_script
 
     runs_dir = cluster.in_shared_folder(options.runs_dir)
     command = ["run", str(Path(options.file).resolve()), f"--runs-dir={runs_dir}"]
@@ -156,8 +157,7 @@ def batch_script(options: argparse.Namespace, study: Study, cluster: SlurmCluste
 
 def _finish(result: StudyResult, folder: Path, progress: Progress, *, store: str) -> int:
     """Print and keep what the study found."""
-    from introsearch.results.record import FAILED, FINISHED
-    from introsearch.trial_files import write_atomically
+    from introsearch.files import write_atomically
 
     for fmt in ("md", "csv", "tex"):
         write_atomically(folder / f"table.{fmt}", result.table(fmt).encode())
@@ -170,28 +170,27 @@ def _finish(result: StudyResult, folder: Path, progress: Progress, *, store: str
     without = [group for group, identity in result.chosen.items() if identity is None]
     for group in without:
         progress.say(f"No trial finished in {group}{_bad_ends(result, group)}.")
-    failed = int((statuses == FAILED).sum())
+    failed = int((statuses == Status.FAILED).sum())
     if failed:
         progress.say(f"{failed} of {len(statuses)} trials failed: see {folder / 'failures'}")
     of_study = result.summary[result.summary["metric"] == result.study.metric.name]
-    incomplete = bool((of_study["missing"] > 0).any()) or not (statuses == FINISHED).any()
+    incomplete = bool((of_study["missing"] > 0).any()) or not (statuses == Status.FINISHED).any()
     return EXIT_SOME_FAILED if failed or without or incomplete else EXIT_DONE
 
 
 def _bad_ends(result: StudyResult, group: str) -> str:
     """How often trials of a group diverged and failed, with a reason of each."""
-    from introsearch.results.record import DIVERGED, FAILED
 
     runs = result.frame[[group in groups for groups in result.frame["groups"]]]
     ends = [
         f"{len(ended)} {status} ({ended['reason'].iloc[0]})"
-        for status in (DIVERGED, FAILED)
+        for status in (Status.DIVERGED, Status.FAILED)
         if not (ended := runs[runs["status"] == status]).empty
     ]
     return f": {', '.join(ends)}" if ends else ""
 
 
 def _groups(study: Study) -> Sequence[str]:
-    from introsearch.study.expand import expand
+    from introsearch.study.search.expand import expand
 
     return expand(study).groups

@@ -20,8 +20,8 @@ def add_schema(commands: Commands) -> None:
 
 
 def _schema(options: argparse.Namespace) -> int:
-    from introsearch.study.cluster_schema import cluster_schema
-    from introsearch.study.schema import study_schema
+    from introsearch.cluster.schema import cluster_schema
+    from introsearch.study.file.schema import study_schema
 
     schema = study_schema() if options.file == "study" else cluster_schema()
     print(json.dumps(schema, indent=2))

@@ -185,7 +185,7 @@ def _read_with_torchvision(name: str, known: ImageSet, folder: Path, part: str) 
 
 
 def _torchvision_class(known: ImageSet) -> Any:
-    from introsearch.compat import import_torchvision
+    from introsearch.data.compat import import_torchvision
 
     return getattr(import_torchvision().datasets, known.torchvision)
 

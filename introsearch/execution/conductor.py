@@ -10,15 +10,15 @@ from pathlib import Path
 
 from introsearch.execution.crashes import crash_reason, without_colours
 from introsearch.execution.suggester import Suggester
-from introsearch.results import record
-from introsearch.results.record import Evaluation
-from introsearch.study.collapse import compared_value, fewest_active_units
-from introsearch.study.ladder import Decision, Ladder
+from introsearch.files import checkpoint_path, figure_paths, traceback_path
+from introsearch.record.recorder import Recorder
+from introsearch.statuses import SETTLED, Status
 from introsearch.study.model import Configuration, Study, Trial, trial_name
-from introsearch.study.schedule import rung_unit, rungs_of
-from introsearch.study.tpe import Outcome
-from introsearch.tracking.recorder import Recorder
-from introsearch.trial_files import checkpoint_path, figure_paths, traceback_path
+from introsearch.study.search.tpe import Outcome
+from introsearch.study.stopping.compared import compared_value, fewest_active_units
+from introsearch.study.stopping.ladder import Decision, Ladder
+from introsearch.study.stopping.schedule import rung_unit, rungs_of
+from introsearch.trial.evaluation import Evaluation
 
 
 @dataclass
@@ -27,7 +27,7 @@ class _OpenTrial:
 
     trial: Trial
     evaluations: list[Evaluation] = field(default_factory=list)
-    status: str = record.RUNNING
+    status: Status = Status.RUNNING
     reason: str = ""
 
 
@@ -72,7 +72,7 @@ class Conductor:
         self.failures: dict[str, str] = {}  # trials that failed by now, and why
         self.abort_reason = ""
         self.too_many_failed = False
-        self._settled = record.SETTLED - ({record.STOPPED} if reopen_stopped else set())
+        self._settled = SETTLED - ({Status.STOPPED} if reopen_stopped else set())
         self._unmeasured = {
             trial.name
             for trial in trials
@@ -140,13 +140,13 @@ class Conductor:
         path = traceback_path(self.folder, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(without_colours(traceback))
-        opened.status = record.FAILED
+        opened.status = Status.FAILED
         opened.reason = crash_reason(traceback, killed_by_kernel=killed_by_kernel)
         for ladder in self._ladders_of(opened.trial):
-            ladder.end(name, record.FAILED)
+            ladder.end(name, Status.FAILED)
         self._settle()
         limit = self.study.budget.max_failed_trials
-        failed = sum(self.status(ended) == record.FAILED for ended in self.ended)
+        failed = sum(self.status(ended) == Status.FAILED for ended in self.ended)
         if limit is not None and failed > limit:
             self.abort_reason = f"more than {limit} trials failed (budget.max_failed_trials)"
             self.too_many_failed = True
@@ -157,21 +157,21 @@ class Conductor:
         So were those that a killed driver left open, and that have not begun again.
         """
         for name, trial in self.trials.items():
-            if self.status(name) == record.INTERRUPTED:
-                self.recorder.end(trial, record.INTERRUPTED)
+            if self.status(name) == Status.INTERRUPTED:
+                self.recorder.end(trial, Status.INTERRUPTED)
         for name, opened in list(self.open.items()):
             self._log_confirmed(opened)
-            self.recorder.end(opened.trial, record.INTERRUPTED)
+            self.recorder.end(opened.trial, Status.INTERRUPTED)
             del self.open[name]
 
     # -- where things stand ---------------------------------------------------------------------
 
-    def status(self, name: str) -> str:
-        """A trial's status in the record; ``pending`` if it has none."""
+    def status(self, name: str) -> Status:
+        """A trial's status in the record; `PENDING` if it has none."""
         state = self.recorder.trials.get(name)
-        return state.status if state else "pending"
+        return state.status if state else Status.PENDING
 
-    def counts(self, group: str | None = None) -> Counter[str]:
+    def counts(self, group: str | None = None) -> Counter[Status]:
         """Trials by status, of one group or of all."""
         return Counter(self.status(t.name) for t in self.members(group))
 
@@ -209,9 +209,9 @@ class Conductor:
         if any(n not in self.ended and self.status(n) not in self._settled for n in names):
             return None
         ends = {self.status(name) for name in names}
-        if not ends <= {record.FINISHED, record.STOPPED}:
+        if not ends <= {Status.FINISHED, Status.STOPPED}:
             return Outcome()
-        if ends == {record.FINISHED}:
+        if ends == {Status.FINISHED}:
             states = [self.recorder.trials[name] for name in names]
             return _mean_outcome([state.metrics[self.study.metric.name] for state in states])
         configuration = self.trials[names[0]].configuration
@@ -226,7 +226,7 @@ class Conductor:
     def _recall(self, trial: Trial) -> None:
         """Give the ladders what the record knows of a trial from earlier runs of the study."""
         state = self.recorder.trials.get(trial.name)
-        if state is None or state.status not in record.SETTLED:
+        if state is None or state.status not in SETTLED:
             return
         ladders = self._ladders_of(trial)
         rungs = rungs_of(self.study, trial.configuration)
@@ -244,7 +244,7 @@ class Conductor:
         for ladder in self._ladders_of(opened.trial):
             if value is not None:
                 ladder.report(opened.trial.name, evaluation.iteration, value)
-            if evaluation.status != record.RUNNING:
+            if evaluation.status != Status.RUNNING:
                 ladder.end(opened.trial.name, evaluation.status)
 
     def _settle(self) -> None:
@@ -254,8 +254,8 @@ class Conductor:
             decisions = [ladder.decision(name) for ladder in self._ladders_of(opened.trial)]
             text = "; ".join(d.text for d in decisions) + self._collapse(opened, decisions)
             if decisions and all(d.action == "stop" for d in decisions):
-                self._end(opened, record.STOPPED, text)
-            elif opened.status != record.RUNNING and all(d.action != "wait" for d in decisions):
+                self._end(opened, Status.STOPPED, text)
+            elif opened.status != Status.RUNNING and all(d.action != "wait" for d in decisions):
                 self._end(opened, opened.status, text)
 
     def _collapse(self, opened: _OpenTrial, decisions: Sequence[Decision]) -> str:
@@ -277,21 +277,21 @@ class Conductor:
         rungs = rungs_of(self.study, opened.trial.configuration)
         self.recorder.log(opened.trial, certain, rungs=rungs)
 
-    def _end(self, opened: _OpenTrial, status: str, decision: str) -> None:
+    def _end(self, opened: _OpenTrial, status: Status, decision: str) -> None:
         name = opened.trial.name
         artifacts = figure_paths(self.folder, name, up_to=self.recorder.trials[name].iteration)
-        if status == record.FAILED:
+        if status == Status.FAILED:
             self.failures[name] = opened.reason
             artifacts = [*artifacts, traceback_path(self.folder, name)]
         else:  # it may be there from an attempt before
             traceback_path(self.folder, name).unlink(missing_ok=True)
-        reason = "" if status == record.STOPPED else opened.reason
+        reason = "" if status == Status.STOPPED else opened.reason
         self.recorder.end(
             opened.trial, status, reason=reason, decision=decision, artifacts=artifacts
         )
         del self.open[name]
         self.ended.add(name)
-        if opened.trial.stage == "select" and status in (record.FINISHED, record.DIVERGED):
+        if opened.trial.stage == "select" and status in (Status.FINISHED, Status.DIVERGED):
             checkpoint_path(self.folder, name).unlink(missing_ok=True)
 
 

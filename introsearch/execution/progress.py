@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from introsearch.results import record
-from introsearch.results.durations import duration
+from introsearch.statuses import ENDED, Status
+from introsearch.wording import duration
 
 if TYPE_CHECKING:
     from introsearch.execution.conductor import Conductor
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LOG_EVERY_S = 60.0
 REDRAW_EVERY_S = 0.5
 MAX_REASONS = 5  # of failures, told as they happen
-COLUMNS = (record.FINISHED, record.STOPPED, record.RUNNING, record.DIVERGED, record.FAILED)
+COLUMNS = (Status.FINISHED, Status.STOPPED, Status.RUNNING, Status.DIVERGED, Status.FAILED)
 
 
 class Progress:
@@ -110,17 +110,17 @@ class Progress:
         """A line per group; states that no trial is in are left out, to fit a narrow terminal."""
         counts = conductor.counts()
         eta = self._eta(conductor, self._ended(counts))
-        states = [s for s in COLUMNS if counts[s] or s in (record.FINISHED, record.RUNNING)]
+        states = [s for s in COLUMNS if counts[s] or s in (Status.FINISHED, Status.RUNNING)]
         title = f"{self.stage} by {self.metric}{eta}"
         table = Table(title=title, title_justify="left", box=None, pad_edge=False)
         table.add_column("group")
-        for name in (*states, "to come", "best"):
+        for name in (*states, Status.PENDING, "best"):
             table.add_column(name, justify="right", no_wrap=True)
         for group in self.groups:
             table.add_row(group, *self._cells(conductor, group, states))
         return table
 
-    def _cells(self, conductor: Conductor, group: str, states: Sequence[str]) -> list[str]:
+    def _cells(self, conductor: Conductor, group: str, states: Sequence[Status]) -> list[str]:
         counts = conductor.counts(group)
         to_come = counts.total() - sum(counts[s] for s in COLUMNS) + conductor.to_come(group)
         best = self._best(conductor, group)
@@ -131,7 +131,7 @@ class Progress:
         finished = (
             conductor.recorder.trials[trial.name].metrics.get(self.metric, math.nan)
             for trial in conductor.members(group)
-            if conductor.status(trial.name) == record.FINISHED
+            if conductor.status(trial.name) == Status.FINISHED
         )
         values = [value for value in finished if math.isfinite(value)]
         if not values:
@@ -150,5 +150,5 @@ class Progress:
         return len(conductor.trials) + conductor.to_come()
 
     @staticmethod
-    def _ended(counts: Mapping[str, int]) -> int:
-        return sum(counts.get(s, 0) for s in record.ENDED)
+    def _ended(counts: Mapping[Status, int]) -> int:
+        return sum(counts.get(s, 0) for s in ENDED)

@@ -10,24 +10,31 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from introsearch.cluster.file import LOCAL, LocalCluster, RayCluster
 from introsearch.errors import ClusterError, TooManyFailed
 from introsearch.execution.conductor import Conductor
 from introsearch.execution.progress import Progress
-from introsearch.execution.ray_runner import run_trials
-from introsearch.execution.ray_start import start_ray
+from introsearch.execution.ray.runner import run_trials
+from introsearch.execution.ray.start import start_ray
 from introsearch.execution.suggester import Suggester
-from introsearch.results import record
-from introsearch.results.frames import read_frame
-from introsearch.results.result import StudyResult, choose_configurations, read_result
-from introsearch.study.cluster import LOCAL, LocalCluster, RayCluster
-from introsearch.study.expand import Expansion, expand, ladder_order, report_trials, select_trials
-from introsearch.study.ladder import Ladder
+from introsearch.files import checkpoint_path
+from introsearch.record.frames import read_frame
+from introsearch.record.recorder import Recorder
+from introsearch.record.results import read_result
+from introsearch.record.store import record_error
+from introsearch.results.result import StudyResult, choose_configurations
+from introsearch.statuses import Status
 from introsearch.study.model import Resources, Study, Trial, trial_name
-from introsearch.study.schedule import rung_unit
-from introsearch.study.suggestions import expand_suggested
-from introsearch.tracking.recorder import Recorder
-from introsearch.tracking.store import record_error
-from introsearch.trial_files import checkpoint_path
+from introsearch.study.search.expand import (
+    Expansion,
+    expand,
+    ladder_order,
+    report_trials,
+    select_trials,
+)
+from introsearch.study.search.suggestions import expand_suggested
+from introsearch.study.stopping.ladder import Ladder
+from introsearch.study.stopping.schedule import rung_unit
 
 
 class Interrupted(Exception):
@@ -86,12 +93,12 @@ class StudyRunner:
             self._record_result(result)
             return result
         except (Interrupted, KeyboardInterrupt, ClusterError, OSError):
-            self.recorder.end_study(record.INTERRUPTED)
+            self.recorder.end_study(Status.INTERRUPTED)
             raise
         except MlflowException:
             raise
         except Exception:
-            self.recorder.end_study(record.FAILED)
+            self.recorder.end_study(Status.FAILED)
             raise
 
     def _expand(self) -> Expansion:
@@ -204,16 +211,16 @@ class StudyRunner:
                 i: {states[t.name].status for t in members}
                 for i, members in by_configuration.items()
             }
-            if any(s == {record.FINISHED} for s in statuses.values()):
+            if any(s == {Status.FINISHED} for s in statuses.values()):
                 continue
             candidates = [
                 members
                 for i, members in by_configuration.items()
-                if statuses[i] <= {record.FINISHED, record.STOPPED}
+                if statuses[i] <= {Status.FINISHED, Status.STOPPED}
             ]
             if candidates:
                 best = min(candidates, key=lambda members: self._progress(members, sign))
-                revived |= {t.name: t for t in best if states[t.name].status == record.STOPPED}
+                revived |= {t.name: t for t in best if states[t.name].status == Status.STOPPED}
         return list(revived.values())
 
     def _progress(self, trials: Sequence[Trial], sign: int) -> tuple[float, float]:
@@ -247,8 +254,8 @@ class StudyRunner:
                 )
         for fmt in ("md", "csv", "tex"):
             self.recorder.attach_table(f"table.{fmt}", result.table(fmt))
-        failed = (result.frame["status"] == record.FAILED).any() or None in result.chosen.values()
-        self.recorder.end_study("failed" if failed else "finished")
+        failed = (result.frame["status"] == Status.FAILED).any() or None in result.chosen.values()
+        self.recorder.end_study(Status.FAILED if failed else Status.FINISHED)
 
     def _configuration_statistics(self, result: StudyResult) -> dict[str, dict[str, float]]:
         """mean, std and n of each configuration, over report seeds if it was chosen."""
@@ -256,7 +263,7 @@ class StudyRunner:
         winners = {i for i in result.chosen.values() if i is not None}
         frame = result.frame
         metrics = [c.removeprefix("metric.") for c in frame if c.startswith("metric.")]
-        for identity, runs in frame[frame["status"] == record.FINISHED].groupby("config_id"):
+        for identity, runs in frame[frame["status"] == Status.FINISHED].groupby("config_id"):
             seeds = self.study.seeds.report if identity in winners else self.study.seeds.select
             counted = runs[runs["seed"].isin(seeds)]
             statistics[str(identity)] = {"n": float(len(counted))}

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from introsearch.record.recorder import Recorder
 from introsearch.study.model import Configuration, Study, Tpe
-from introsearch.study.spaces import group_spaces
-from introsearch.study.suggestions import (
+from introsearch.study.search.spaces import group_spaces
+from introsearch.study.search.suggestions import (
     Suggested,
     Suggestion,
     configuration_of,
     suggestions_by_group,
 )
-from introsearch.study.tpe import Outcome, suggest
-from introsearch.tracking.recorder import Recorder
+from introsearch.study.search.tpe import Outcome, suggest
 
 OutcomeOf = Callable[[str], Outcome | None]
 

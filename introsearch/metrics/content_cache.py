@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from introsearch.data.folder import cache_folder
-from introsearch.trial_files import write_atomically
+from introsearch.files import write_atomically
 
 
 def cached(kind: str, key: dict[str, Any], make: Callable[[], Any]) -> Any:

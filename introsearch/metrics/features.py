@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from introsearch.compat import import_torchvision
+from introsearch.data.compat import import_torchvision
 from introsearch.data.folder import data_folder
 from introsearch.data.images import ImageData, to_float
 from introsearch.errors import ConfigError

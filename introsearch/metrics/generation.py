@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from introsearch.compat import import_torchvision
+from introsearch.data.compat import import_torchvision
 from introsearch.data.images import ImageData
 from introsearch.metrics.content_cache import cached
 from introsearch.metrics.features import Extractor, extractor_for

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from introsearch.losses.collapse import Level, Moments, mean_kl
+from introsearch.losses.shallow import Level, Moments, mean_kl
 from introsearch.metrics.collapse_curve import collapsed_shares, ranked
 
 Floats = NDArray[np.float64]

@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from introsearch.results import record
-from introsearch.results.statistics import one_run_per_seed, sign_of
+from introsearch.results.statistics import one_run_per_seed
+from introsearch.statuses import Status
+from introsearch.study.model import sign_of
 
 # A t-test of two pairs has one degree of freedom, and two values span no distribution.
 MIN_SEEDS = 3
@@ -63,7 +64,7 @@ def compare(
     runs = one_run_per_seed(frame[frame["config_id"].isin(summary["config_id"])], seeds)
     finished = {
         config_id: of_one
-        for config_id, of_one in runs[runs["status"] == record.FINISHED].groupby("config_id")
+        for config_id, of_one in runs[runs["status"] == Status.FINISHED].groupby("config_id")
     }
     values = {
         (row.group, row.metric): _by_seed(finished.get(row.config_id), row.metric)

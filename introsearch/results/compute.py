@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from introsearch.results.durations import duration, hours
-from introsearch.results.frames import METRIC, PARAM
-from introsearch.results.record import EVALUATION_SECONDS, SECONDS, STOPPED
+from introsearch.results.columns import METRIC, PARAM
+from introsearch.statuses import Status
 from introsearch.study.model import Study
+from introsearch.trial.evaluation import EVALUATION_SECONDS, SECONDS
+from introsearch.wording import duration, hours
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,7 +53,7 @@ class Compute:
 
 
 def compute_of(study: Study, frame: pd.DataFrame) -> Compute:
-    """The compute behind a frame with a row per seed run (`results.frames.read_frame`)."""
+    """The compute behind a frame with a row per seed run (`record.frames.read_frame`)."""
     if frame.empty:
         return Compute(
             trials=0,
@@ -63,7 +64,7 @@ def compute_of(study: Study, frame: pd.DataFrame) -> Compute:
             gpu_hours=0.0,
         )
     seconds, evaluating = (_column(frame, name) for name in (SECONDS, EVALUATION_SECONDS))
-    stopped = (frame["status"] == STOPPED) & (frame["iteration"] > 0)
+    stopped = (frame["status"] == Status.STOPPED) & (frame["iteration"] > 0)
     left = frame[f"{PARAM}iterations"] - frame["iteration"]
     saved = (left * seconds / frame["iteration"])[stopped]
     total = float(seconds.sum())

@@ -14,7 +14,7 @@ def extractors_of(frame: pd.DataFrame) -> dict[str, str]:
     """The feature extractor of each data set whose runs were judged by one.
 
     Args:
-        frame: one row per seed run (`results.frames.read_frame`).
+        frame: one row per seed run (`record.frames.read_frame`).
 
     Raises:
         ConfigError: runs on one data set were judged by different ones.

@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import pandas as pd
-from mlflow import MlflowClient
-from mlflow.entities import Run
-from mlflow.exceptions import MlflowException
 
-from introsearch.errors import ConfigError
 from introsearch.extensions import is_path, metrics_for
 from introsearch.registry import is_timing
-from introsearch.results import record
-from introsearch.results.captions import caption
 from introsearch.results.comparison import compare
 from introsearch.results.extractors import extractors_of, extractors_text, with_extractors
-from introsearch.results.frames import read_frame
-from introsearch.results.runs import find_experiment, read_expansion, runs_of
 from introsearch.results.statistics import choose, summarise
-from introsearch.results.tables import chosen_table, render
-from introsearch.study.expand import Expansion, searched_settings
-from introsearch.study.loader import load_study
+from introsearch.results.tables.captions import caption
+from introsearch.results.tables.results import chosen_table, render
 from introsearch.study.model import Study
+from introsearch.study.search.expand import Expansion, searched_settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +26,7 @@ class StudyResult:
     Attributes:
         study: the study.
         expansion: its configurations and groups.
-        frame: one row per seed run (`results.frames.read_frame`).
+        frame: one row per seed run (`record.frames.read_frame`).
         chosen: identity of each group's chosen configuration; None where there is none.
         summary: mean, std and n per group and metric (`results.statistics.summarise`), with
             intervals and tests (`results.comparison.compare`); without the metrics that a group's
@@ -101,62 +91,6 @@ class StudyResult:
     def searched(self) -> list[str]:
         """Settings that take several values within some group."""
         return searched_settings(self.expansion)
-
-
-def read_study(client: MlflowClient, name: str) -> Study:
-    """The study as it was last run under that name.
-
-    Raises:
-        ConfigError: the store has no such study, or not its description any more.
-    """
-    run = study_run(client, name)
-    folders = json.loads(run.data.tags.get(record.MODULE_FOLDERS, "[]"))
-    path = download_study(client, run)
-    return load_study(path, name=name, module_folders=[*folders, str(Path.cwd())])
-
-
-def download_study(client: MlflowClient, run: Run) -> Path:
-    """The file that describes the study of a study's own run.
-
-    Raises:
-        ConfigError: it is not there any more.
-    """
-    try:
-        return Path(client.download_artifacts(run.info.run_id, record.STUDY_ARTIFACT))
-    except (MlflowException, OSError) as error:
-        raise ConfigError(
-            f"{record.STUDY_ARTIFACT} of the study {run.info.run_name!r} cannot be read: "
-            f"{str(error).partition(chr(10))[0][:200]}",
-            hint="the record's artifacts must be reachable from here; `run` writes it again",
-        ) from error
-
-
-def study_run(client: MlflowClient, name: str) -> Run:
-    """The study's own run.
-
-    Raises:
-        ConfigError: the store has no such study.
-    """
-    return next(runs_of(client, find_experiment(client, name), level="study"))
-
-
-def read_result(client: MlflowClient, study: Study) -> StudyResult:
-    """All that is recorded of `study` by now.
-
-    Raises:
-        ConfigError: the store has no such study.
-    """
-    expansion = read_expansion(client, study)
-    groups = {c.id: c.groups for c in expansion.configurations}
-    frame = read_frame(client, find_experiment(client, study.name), groups=groups)
-    chosen = choose_configurations(study, expansion, frame)
-    return StudyResult(
-        study=study,
-        expansion=expansion,
-        frame=frame,
-        chosen=chosen,
-        summary=summary_of(study, expansion, frame, chosen=chosen),
-    )
 
 
 def summary_of(

@@ -8,16 +8,17 @@ from typing import Any
 
 import pandas as pd
 
-from introsearch.results import record
-from introsearch.results.frames import PARAM
+from introsearch.results.columns import PARAM
 from introsearch.results.statistics import one_run_per_seed
+from introsearch.statuses import Status
 from introsearch.study.model import Study
+from introsearch.trial.evaluation import SECONDS
 
 COLUMNS = ("group", "config_id", "status", "score", "early", "seconds", "end_ms")
 # The outcome of a configuration is that of its least fortunate seed.
 _WORST_FIRST = (
-    record.FAILED, record.DIVERGED, record.INTERRUPTED, record.RUNNING, record.STOPPED,
-    record.FINISHED,
+    Status.FAILED, Status.DIVERGED, Status.INTERRUPTED, Status.RUNNING, Status.STOPPED,
+    Status.FINISHED,
 )  # fmt: skip
 
 Histories = Mapping[str, Mapping[int, float]]
@@ -35,7 +36,7 @@ def searched_frame(
 
     Args:
         study: the study.
-        frame: one row per seed run, see `results.frames.read_frame`.
+        frame: one row per seed run, see `record.frames.read_frame`.
         histories: the compared metric by run id and iteration.
         searched: the parameters that differ between configurations.
         units: by configuration id, how many of its iterations are one of the study's rungs; 1
@@ -79,12 +80,12 @@ def _row(
 ) -> dict[str, object]:
     first = runs[0]
     statuses = {run["status"] for run in runs}
-    complete = statuses == {record.FINISHED} and len(runs) == len(study.seeds.select)
+    complete = statuses == {Status.FINISHED} and len(runs) == len(study.seeds.select)
     values = [run.get(f"metric.{study.metric.name}", math.nan) for run in runs]
     rule = study.early_terminate
     at = rule.rungs[0] * unit if rule is not None else int(first[f"{PARAM}iterations"])
     early = [histories.get(run["run_id"], {}).get(at, math.nan) for run in runs]
-    seconds = [run.get(f"metric.{record.SECONDS}", math.nan) for run in runs]
+    seconds = [run.get(f"metric.{SECONDS}", math.nan) for run in runs]
     ends = [float(run["end_ms"]) for run in runs if run["end_ms"] is not None]
     return {
         "config_id": first["config_id"],

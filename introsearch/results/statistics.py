@@ -13,7 +13,9 @@ import numpy as np
 import pandas as pd
 
 from introsearch.errors import ConfigError, IntrosearchError, nearest_hint
-from introsearch.study.collapse import ACTIVE_UNITS
+from introsearch.statuses import Status
+from introsearch.study.model import sign_of
+from introsearch.study.stopping.compared import ACTIVE_UNITS
 
 SUMMARY_COLUMNS = (
     "group", "config_id", "metric", "mean", "std", "n", "diverged", "failed", "missing",
@@ -23,23 +25,9 @@ SUMMARY_COLUMNS = (
 # Which run speaks for a seed that was tried more than once: a crash or an interruption says
 # nothing about the configuration, so any later outcome replaces it.
 _PRECEDENCE = {
-    "finished": 0, "diverged": 0, "failed": 1, "stopped": 2, "interrupted": 3, "running": 3,
+    Status.FINISHED: 0, Status.DIVERGED: 0, Status.FAILED: 1, Status.STOPPED: 2,
+    Status.INTERRUPTED: 3, Status.RUNNING: 3,
 }  # fmt: skip
-_SIGNS = {"minimize": 1.0, "maximize": -1.0, "": 0.0}
-
-
-def sign_of(goal: str) -> float:
-    """What to multiply a metric by so that lower is better: 1 to minimize, -1 to maximize.
-
-    It is 0 for a metric without a goal, of which no value is better than another.
-
-    Raises:
-        ConfigError: `goal` is neither ``minimize`` nor ``maximize``, nor empty.
-    """
-    if goal not in _SIGNS:
-        hint = nearest_hint(goal, ("minimize", "maximize"))
-        raise ConfigError(f"unknown goal {goal!r}", hint=hint)
-    return _SIGNS[goal]
 
 
 def choose(
@@ -108,8 +96,8 @@ def summarise(
     rows = []
     for group, config_id in chosen.items():
         runs = one_run_per_seed(frame[frame["config_id"] == config_id], seeds)
-        finished = runs[runs["status"] == "finished"]
-        lost = {end: int((runs["status"] == end).sum()) for end in ("diverged", "failed")}
+        finished = runs[runs["status"] == Status.FINISHED]
+        lost = {end: int((runs["status"] == end).sum()) for end in (Status.DIVERGED, Status.FAILED)}
         others = {"collapsed": _num_collapsed(finished)}
         for metric in metrics:
             numbers = _mean_and_std(finished, metric)
@@ -137,7 +125,7 @@ def _num_collapsed(finished: pd.DataFrame) -> int:
 
 def _finished_values_by_configuration(runs: pd.DataFrame, metric: str) -> dict[str, list[float]]:
     """One value per finished seed; a frame per configuration would take ten times as long."""
-    finished = runs[runs["status"] == "finished"]
+    finished = runs[runs["status"] == Status.FINISHED]
     values: dict[str, list[float]] = {}
     for config_id, value in zip(
         finished["config_id"], finished.get(f"metric.{metric}", ()), strict=False
@@ -189,7 +177,7 @@ def _check_measured(frame: pd.DataFrame, metric: str) -> None:
     """Refuse a metric that no run has, unless it is too early to tell."""
     prefix = "metric."
     measured = [name.removeprefix(prefix) for name in frame.columns if name.startswith(prefix)]
-    if metric not in measured and (frame["status"] == "finished").any():
+    if metric not in measured and (frame["status"] == Status.FINISHED).any():
         raise ConfigError(
             f"no run has measured {metric!r}", key="metric", hint=nearest_hint(metric, measured)
         )

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from introsearch.errors import ConfigError, nearest_hint
 from introsearch.extensions import is_path, metrics_for
 from introsearch.registry import METRICS
+from introsearch.settings.base import settings_class
+from introsearch.settings.fields import bounded, choice, registered
 from introsearch.study.parameters import Parameter
-from introsearch.training.fields import bounded, choice, registered
-from introsearch.training.settings import settings_class
 
 Stage = Literal["select", "report"]
 
@@ -320,3 +321,20 @@ def _items(config: Any) -> list[tuple[str, Any]]:
 def _variant_spec(variant: Variant) -> dict[str, Any]:
     spec = {k: None if v is None else v.to_spec() for k, v in variant.parameters.items()}
     return spec if variant.trainer is None else {"trainer": variant.trainer, **spec}
+
+
+_SIGNS = {"minimize": 1.0, "maximize": -1.0, "": 0.0}
+
+
+def sign_of(goal: str) -> float:
+    """What to multiply a metric by so that lower is better: 1 to minimize, -1 to maximize.
+
+    It is 0 for a metric without a goal, of which no value is better than another.
+
+    Raises:
+        ConfigError: `goal` is neither ``minimize`` nor ``maximize``, nor empty.
+    """
+    if goal not in _SIGNS:
+        hint = nearest_hint(goal, ("minimize", "maximize"))
+        raise ConfigError(f"unknown goal {goal!r}", hint=hint)
+    return _SIGNS[goal]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from introsearch.training.settings import TrainerSettings
+from introsearch.settings.base import TrainerSettings
 
 if TYPE_CHECKING:
     import torch

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from introsearch.settings.hardware import HardwareSettings
 from introsearch.training.compilation import compiled, is_wanted
-from introsearch.training.hardware_settings import HardwareSettings
 
 
 def training_pass(net: nn.Module, settings: HardwareSettings, *, device: torch.device) -> nn.Module:

@@ -6,8 +6,8 @@ import torch
 from introsearch.bench.measure import measure, measure_or_reason
 from introsearch.bench.measurement import Measurement, bench_text
 from introsearch.bench.run import default_orders, study_orders
-from introsearch.study.loader import load_study
-from introsearch.training.settings import resolve_settings, settings_to_dict
+from introsearch.settings.base import resolve_settings, settings_to_dict
+from introsearch.study.file.loader import load_study
 
 TINY = {"batch_size": 8, "hidden_units": 8, "num_draws": 2, "iterations": 100}
 TINY |= {"warmup_iterations": 20, "handover_iterations": 5}

@@ -9,7 +9,7 @@ import torch
 from introsearch.cli import main
 from introsearch.commands.options import EXIT_BAD_INPUT, EXIT_DONE
 from introsearch.data.quadrants import split_quadrants
-from introsearch.training.collapse_data import image_rows, moment_theta
+from introsearch.training.shallow.rows import image_rows, moment_theta
 
 PREDICT = ["collapse", "predict"]
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from introsearch.compat import import_torchvision
 from introsearch.data.base import DataContext
+from introsearch.data.compat import import_torchvision
 from introsearch.data.folder import VARIABLE, data_folder
 from introsearch.data.images import CIFAR10, MNIST, SVHN, Digits, ImageFolder, to_bytes, to_float
 from introsearch.errors import ConfigError

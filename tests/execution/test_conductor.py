@@ -18,15 +18,16 @@ from rich.console import Console
 
 from introsearch.execution.conductor import Conductor
 from introsearch.execution.progress import Progress
-from introsearch.results import record
-from introsearch.results.record import Evaluation
-from introsearch.results.runs import runs_of
-from introsearch.study.expand import expand, ladder_order, select_trials
-from introsearch.study.ladder import Ladder
-from introsearch.study.loader import load_study
+from introsearch.files import checkpoint_path, figure_path, traceback_path, write_atomically
+from introsearch.record import tags as record
+from introsearch.record.recorder import Recorder
+from introsearch.record.runs import runs_of
+from introsearch.statuses import Status
+from introsearch.study.file.loader import load_study
 from introsearch.study.model import Study, Trial, trial_name
-from introsearch.tracking.recorder import Recorder
-from introsearch.trial_files import checkpoint_path, figure_path, traceback_path, write_atomically
+from introsearch.study.search.expand import expand, ladder_order, select_trials
+from introsearch.study.stopping.ladder import Ladder
+from introsearch.trial.evaluation import Evaluation
 from tests.conftest import close, open_quickly
 
 METRIC = "hist_kl_paper"
@@ -74,9 +75,9 @@ class Curves:
         for iteration in range(EVERY, END + 1, EVERY):
             if iteration > self.diverging.get(name, END):
                 bad = self.diverging[name] + 7
-                evaluations.append(self._evaluation(name, bad, record.DIVERGED))
+                evaluations.append(self._evaluation(name, bad, Status.DIVERGED))
                 break
-            status = record.FINISHED if iteration == END else record.RUNNING
+            status = Status.FINISHED if iteration == END else Status.RUNNING
             evaluations.append(self._evaluation(name, iteration, status))
         return evaluations
 
@@ -87,7 +88,7 @@ class Curves:
         return int(hashlib.sha256(text.encode()).hexdigest()[:6], 16) / 16**6
 
     def _evaluation(self, name: str, iteration: int, status: str) -> Evaluation:
-        diverged = status == record.DIVERGED
+        diverged = status == Status.DIVERGED
         value = self.value(name, iteration)
         return Evaluation(
             iteration=iteration,
@@ -124,7 +125,7 @@ class Costly(Curves):
 
     def _evaluation(self, name: str, iteration: int, status: str) -> Evaluation:
         evaluation = super()._evaluation(name, iteration, status)
-        costly = {"gnelbo_e7": 1.5} if status == record.FINISHED else {}
+        costly = {"gnelbo_e7": 1.5} if status == Status.FINISHED else {}
         return dataclasses.replace(evaluation, metrics=evaluation.metrics | costly)
 
 
@@ -175,7 +176,7 @@ class Site:
             self._leave_files(name, evaluation)
             delivered += 1
             stop = conductor.on_evaluation(name, evaluation)
-            if stop or evaluation.status != record.RUNNING:
+            if stop or evaluation.status != Status.RUNNING:
                 del running[name]
 
     def _leave_files(self, name: str, evaluation: Evaluation) -> None:
@@ -290,7 +291,7 @@ def test_the_record_is_what_the_ladders_say(study: Study, make_site: MakeSite) -
         ladders = [site.conductor.ladders[g] for g in trial.configuration.groups]
         decisions = [ladder.decision(name) for ladder in ladders]
         stopped = all(d.action == "stop" for d in decisions)
-        assert entry[record.STATUS] == (record.STOPPED if stopped else record.FINISHED)
+        assert entry[record.STATUS] == (Status.STOPPED if stopped else Status.FINISHED)
         end = max(d.iteration or 0 for d in decisions) if stopped else END
         assert entry[record.ITERATION] == str(end)
         assert [p[0] for p in entry[METRIC]] == list(range(EVERY, end + 1, EVERY))
@@ -327,7 +328,7 @@ def test_a_collapsed_trial_ranks_last_where_asked(
     site = make_site(curves, study=dataclasses.replace(study, early_terminate=asked))
     site.run()
     entry = site.record()[curves.best]
-    assert entry[record.STATUS] == (record.STOPPED if least else record.FINISHED)
+    assert entry[record.STATUS] == (Status.STOPPED if least else Status.FINISHED)
     key = f"{METRIC} of at least 1 active units" if least else METRIC
     values = json.loads(entry[record.RUNGS])[key]
     assert str(values["200"]) == ("nan" if least else "0.0")
@@ -364,17 +365,17 @@ def test_an_interrupted_trial_is_marked_and_continued(
     site = make_site(whole.curves)
     with pytest.raises(Killed):
         site.run(seed=3, at_once=4, kill_after=2)
-    assert record.RUNNING in statuses(site).values()
+    assert Status.RUNNING in statuses(site).values()
     site.open().interrupt()  # before any of the killed driver's trials begins again
-    assert record.RUNNING not in statuses(site).values()
+    assert Status.RUNNING not in statuses(site).values()
     with pytest.raises(Killed):
         site.run(seed=3, at_once=4, kill_after=12)
     site.conductor.interrupt()
     assert not site.conductor.open
-    interrupted = [e for e in site.record().values() if e[record.STATUS] == record.INTERRUPTED]
+    interrupted = [e for e in site.record().values() if e[record.STATUS] == Status.INTERRUPTED]
     assert interrupted
     assert {entry["mlflow"] for entry in interrupted} == {"KILLED"}
-    assert record.RUNNING not in statuses(site).values()
+    assert Status.RUNNING not in statuses(site).values()
     site.open()
     site.run(seed=4)
     assert site.record() == whole_record
@@ -411,7 +412,7 @@ def test_what_lies_beyond_an_undecided_rung_is_not_recorded(
         assert not site.conductor.on_evaluation(second, evaluation)
     entry = site.record()[second]
     assert [p[0] for p in entry[METRIC]] == [100, 200]
-    assert entry[record.STATUS] == record.RUNNING
+    assert entry[record.STATUS] == Status.RUNNING
 
 
 def test_a_trial_waits_for_all_its_groups(study: Study, make_site: MakeSite) -> None:
@@ -430,9 +431,9 @@ def test_a_trial_waits_for_all_its_groups(study: Study, make_site: MakeSite) -> 
         site.conductor.on_evaluation(shared, evaluation)
     decisions = {g: site.conductor.ladders[g].decision(shared).action for g in orders}
     assert decisions == {"low": "keep", "high": "wait"}
-    assert site.conductor.status(shared) == record.RUNNING
+    assert site.conductor.status(shared) == Status.RUNNING
     site.run()
-    assert site.record()[shared][record.STATUS] == record.FINISHED
+    assert site.record()[shared][record.STATUS] == Status.FINISHED
 
 
 # -- mishaps --------------------------------------------------------------------------------------
@@ -448,7 +449,7 @@ def test_a_crash_is_recorded_and_tried_again(study: Study, make_site: MakeSite) 
     site.conductor.on_crash(name, f"\x1b[36m{TRACEBACK}\x1b[39m")
     assert traceback_path(site.folder, name).read_text() == TRACEBACK
     entry = site.record()[name]
-    assert entry[record.STATUS] == record.FAILED
+    assert entry[record.STATUS] == Status.FAILED
     assert entry[record.REASON] == "RuntimeError: out of memory"
     assert entry["mlflow"] == "FAILED"
     assert entry["artifacts"] == [f"{name}.txt"]
@@ -460,7 +461,7 @@ def test_a_crash_is_recorded_and_tried_again(study: Study, make_site: MakeSite) 
     assert [t.name for t in site.open().pending()] == [name]
     site.run()
     entry = site.record()[name]
-    assert entry[record.STATUS] == record.FINISHED
+    assert entry[record.STATUS] == Status.FINISHED
     assert entry[record.REASON] == ""
     assert not (site.folder / "failures" / f"{name}.txt").exists()
 
@@ -484,7 +485,7 @@ def test_the_live_table_fits_a_narrow_terminal(study: Study, make_site: MakeSite
     console = Console(file=text, force_terminal=True, color_system=None, width=60)
     with Progress(["a long / group", "mog"], metric=METRIC, goal="minimize", console=console) as p:
         p.start_stage("select", site.conductor)
-    assert "group           finished  running  failed  to come  best" in text.getvalue()
+    assert "group           finished  running  failed  pending  best" in text.getvalue()
     assert "\u2026" not in text.getvalue(), "nothing is cut"
 
 
@@ -493,14 +494,14 @@ def test_a_trial_that_cannot_even_start_is_a_crash(study: Study, make_site: Make
     name = names(study, "low")[0]
     site.conductor.on_crash(name, "")
     entry = site.record()[name]
-    assert entry[record.STATUS] == record.FAILED
+    assert entry[record.STATUS] == Status.FAILED
     assert entry[record.REASON] == "unknown"
 
 
 def test_a_crash_after_the_outcome_was_certain_is_none(study: Study, make_site: MakeSite) -> None:
     site = make_site(Curves(11))
     site.run()
-    name = next(n for n, status in statuses(site).items() if status == record.STOPPED)
+    name = next(n for n, status in statuses(site).items() if status == Status.STOPPED)
     before = site.record()
     site.conductor.on_crash(name, TRACEBACK)
     assert site.record() == before
@@ -512,7 +513,7 @@ def test_a_crashed_trial_does_not_hold_up_the_others(study: Study, make_site: Ma
     site.conductor.on_crash(name, TRACEBACK)
     site.run(seed=1)
     assert not site.conductor.open
-    assert record.RUNNING not in statuses(site).values()
+    assert Status.RUNNING not in statuses(site).values()
 
 
 def test_too_many_crashes_abort(study: Study, make_site: MakeSite) -> None:
@@ -536,7 +537,7 @@ def test_a_group_whose_trials_all_diverge_ends(study: Study, make_site: MakeSite
     entries = site.record()
     for name in diverging:
         entry = entries[name]
-        assert entry[record.STATUS] == record.DIVERGED
+        assert entry[record.STATUS] == Status.DIVERGED
         assert entry[record.REASON] == "loss is not finite"
         assert entry[record.ITERATION] == "107"
         assert [p[0] for p in entry[METRIC]] == [100]
@@ -545,7 +546,7 @@ def test_a_group_whose_trials_all_diverge_ends(study: Study, make_site: MakeSite
 def test_a_stopped_trial_can_be_reopened(study: Study, make_site: MakeSite) -> None:
     site = make_site(Curves(15))
     site.run()
-    stopped = [n for n, status in statuses(site).items() if status == record.STOPPED]
+    stopped = [n for n, status in statuses(site).items() if status == Status.STOPPED]
     trials: Sequence[Trial] = [site.conductor.trials[n] for n in stopped]
     assert site.open(trials=trials).pending() == []
     revived = site.open(trials=trials, ladders={}, reopen_stopped=True)
@@ -554,7 +555,7 @@ def test_a_stopped_trial_can_be_reopened(study: Study, make_site: MakeSite) -> N
     entries = site.record()
     for name in stopped:
         entry = entries[name]
-        assert entry[record.STATUS] == record.FINISHED
+        assert entry[record.STATUS] == Status.FINISHED
         assert [p[0] for p in entry[METRIC]] == list(range(EVERY, END + 1, EVERY))
 
 
@@ -564,7 +565,7 @@ def test_checkpoints_of_stopped_trials_are_kept(
     """They may be reopened; finished ones may not."""
     for name, entry in whole_record.items():
         kept = checkpoint_path(whole.folder, name).exists()
-        assert kept == (entry[record.STATUS] == record.STOPPED)
+        assert kept == (entry[record.STATUS] == Status.STOPPED)
 
 
 def test_a_selecting_seed_that_is_reported_later_is_run_again_for_what_it_lacks(
@@ -572,7 +573,7 @@ def test_a_selecting_seed_that_is_reported_later_is_run_again_for_what_it_lacks(
 ) -> None:
     site = make_site(Curves(11))
     site.run()
-    finished = [name for name, status in statuses(site).items() if status == record.FINISHED]
+    finished = [name for name, status in statuses(site).items() if status == Status.FINISHED]
     before = site.record()
     trial = dataclasses.replace(site.conductor.trials[finished[0]], stage="report")
     reported = dataclasses.replace(

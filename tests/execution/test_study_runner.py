@@ -11,12 +11,13 @@ from mlflow import MlflowClient
 
 from introsearch.execution.progress import Progress
 from introsearch.execution.study_runner import StudyRunner
-from introsearch.results import record
-from introsearch.results.record import Evaluation
-from introsearch.results.runs import runs_of
-from introsearch.study.expand import report_trials, select_trials
-from introsearch.study.loader import load_study
+from introsearch.record import tags as record
+from introsearch.record.runs import runs_of
+from introsearch.statuses import Status
+from introsearch.study.file.loader import load_study
 from introsearch.study.model import Trial
+from introsearch.study.search.expand import report_trials, select_trials
+from introsearch.trial.evaluation import Evaluation
 
 METRIC = "hist_kl_paper"
 STUDY = """\
@@ -59,10 +60,10 @@ def conclude(
 ) -> None:
     """Record a trial's outcome, and what it measured at rungs."""
     runner.recorder.start(trial)
-    curve = {**(rungs or {}), **({800: value_of(trial)} if status == record.FINISHED else {})}
+    curve = {**(rungs or {}), **({800: value_of(trial)} if status == Status.FINISHED else {})}
     evaluations = [
         Evaluation(
-            iteration=i, status=record.RUNNING, metrics={METRIC: v}, timestamp_ms=i, seconds=i
+            iteration=i, status=Status.RUNNING, metrics={METRIC: v}, timestamp_ms=i, seconds=i
         )
         for i, v in curve.items()
     ]
@@ -83,10 +84,10 @@ def test_configurations_are_summarised_over_their_seeds(
 ) -> None:
     for trials in selected(runner).values():
         for trial in trials:
-            conclude(runner, trial, record.FINISHED)
+            conclude(runner, trial, Status.FINISHED)
     winner = selected(runner)[0.1][0].configuration.id
     for trial in report_trials(runner.study, runner.expansion, {"sg": winner}):
-        conclude(runner, trial, record.FINISHED)
+        conclude(runner, trial, Status.FINISHED)
     assert runner.run().chosen == {"sg": winner}
 
     def check() -> None:
@@ -115,19 +116,19 @@ def test_the_best_stopped_configuration_goes_on_if_nobody_finished(runner: Study
     """It got furthest with all of its seeds, and was the best there."""
     trials = selected(runner)
     for trial, value in zip(trials[0.1], (3.0, 4.0), strict=True):
-        conclude(runner, trial, record.STOPPED, {200: value})
+        conclude(runner, trial, Status.STOPPED, {200: value})
     for trial, value in zip(trials[0.2], (2.0, 4.0), strict=True):
-        conclude(runner, trial, record.STOPPED, {200: value})
-    conclude(runner, trials[0.3][0], record.DIVERGED, {200: 0.1, 400: 0.1})
-    conclude(runner, trials[0.3][1], record.STOPPED, {200: 0.1, 400: 0.1})
+        conclude(runner, trial, Status.STOPPED, {200: value})
+    conclude(runner, trials[0.3][0], Status.DIVERGED, {200: 0.1, 400: 0.1})
+    conclude(runner, trials[0.3][1], Status.STOPPED, {200: 0.1, 400: 0.1})
     everything = [trial for group in trials.values() for trial in group]
     assert runner._best_stopped(everything) == trials[0.2]
-    conclude(runner, trials[0.2][0], record.FINISHED)
+    conclude(runner, trials[0.2][0], Status.FINISHED)
     assert runner._best_stopped(everything) == trials[0.2][1:]
-    conclude(runner, trials[0.2][1], record.DIVERGED)
+    conclude(runner, trials[0.2][1], Status.DIVERGED)
     assert runner._best_stopped(everything) == trials[0.1]
     for trial in trials[0.1]:
-        conclude(runner, trial, record.FINISHED)
+        conclude(runner, trial, Status.FINISHED)
     assert runner._best_stopped(everything) == []
 
 
@@ -136,13 +137,13 @@ def test_runs_of_configurations_that_nobody_finished_are_closed_too(
 ) -> None:
     best, *others = selected(runner).values()
     for trial in best:
-        conclude(runner, trial, record.FINISHED)
+        conclude(runner, trial, Status.FINISHED)
     for trials in others:
         for trial in trials:
-            conclude(runner, trial, record.STOPPED)
+            conclude(runner, trial, Status.STOPPED)
     winner = best[0].configuration.id
     for trial in report_trials(runner.study, runner.expansion, {"sg": winner}):
-        conclude(runner, trial, record.FINISHED)
+        conclude(runner, trial, Status.FINISHED)
     runner.run()
     runs = list(runs_of(client, runner.recorder.experiment_id, level="configuration"))
     assert len(runs) == 3

@@ -15,17 +15,18 @@ from mlflow import MlflowClient
 
 from introsearch.execution.conductor import Conductor
 from introsearch.execution.suggester import Suggester
-from introsearch.results import record
-from introsearch.results.record import Evaluation
-from introsearch.results.result import read_result
-from introsearch.results.runs import find_experiment, read_expansion, runs_of
-from introsearch.study.expand import ladder_order, select_trials
-from introsearch.study.ladder import Ladder
-from introsearch.study.loader import load_study
+from introsearch.record import tags as record
+from introsearch.record.recorder import Recorder
+from introsearch.record.results import read_result
+from introsearch.record.runs import find_experiment, read_expansion, runs_of
+from introsearch.record.status import read_status
+from introsearch.statuses import Status
+from introsearch.study.file.loader import load_study
 from introsearch.study.model import Study, Trial
-from introsearch.study.suggestions import expand_suggested
-from introsearch.tracking.recorder import Recorder
-from introsearch.tracking.trials import read_status
+from introsearch.study.search.expand import ladder_order, select_trials
+from introsearch.study.search.suggestions import expand_suggested
+from introsearch.study.stopping.ladder import Ladder
+from introsearch.trial.evaluation import Evaluation
 from tests.conftest import close, open_quickly
 
 METRIC = "hist_kl_paper"
@@ -111,7 +112,7 @@ class Site:
             return
         evaluation = next(running[name])
         stop = self.conductor.on_evaluation(name, evaluation)
-        if stop or evaluation.status != record.RUNNING:
+        if stop or evaluation.status != Status.RUNNING:
             del running[name]
 
     def record(self) -> Record:
@@ -140,10 +141,10 @@ def evaluations(trial: Trial) -> Iterator[Evaluation]:
     for iteration in (100, 200, 300):
         bad = diverging and iteration == 200
         value = abs(settings["beta_kl"] - 0.1) + 10 / iteration + 0.01 * trial.seed
-        status = record.FINISHED if iteration == 300 else record.RUNNING
+        status = Status.FINISHED if iteration == 300 else Status.RUNNING
         yield Evaluation(
             iteration=iteration,
-            status=record.DIVERGED if bad else status,
+            status=Status.DIVERGED if bad else status,
             metrics={} if bad else {METRIC: value},
             timestamp_ms=1_000 + iteration,
             seconds=iteration,
@@ -206,8 +207,8 @@ def test_any_order_of_completion_gives_the_same_trials(make_site: MakeSite, whol
     entries = whole.record()
     assert site.record() == entries
     assert len({text for entry in entries.values() if (text := entry[record.SUGGESTED])}) == 14
-    assert {record.FINISHED, record.STOPPED, record.DIVERGED} <= set(whole.statuses())
-    assert whole.statuses().count(record.RUNNING) == 0
+    assert {Status.FINISHED, Status.STOPPED, Status.DIVERGED} <= set(whole.statuses())
+    assert whole.statuses().count(Status.RUNNING) == 0
 
 
 def test_a_killed_driver_is_continued_to_the_same_record(make_site: MakeSite, whole: Site) -> None:
@@ -289,7 +290,7 @@ def test_a_crashed_trial_ranks_last_and_is_tried_again(make_site: MakeSite) -> N
     site.open()
     site.crashing = {first.name}
     site.run()
-    assert site.statuses().count(record.FAILED) == 1
+    assert site.statuses().count(Status.FAILED) == 1
     before = {k: v[record.SUGGESTED] for k, v in site.record().items()}
     site.crashing = set()
     site.open()
@@ -312,7 +313,7 @@ def test_the_rest_of_the_program_knows_what_was_suggested(
     status = read_status(site.client, study.name, active=True)
     rows = {row.group: row for row in status.groups if row.stage == "select"}
     assert sum(rows["rings"].counts.values()) == 7 * 2
-    assert rows["rings"].counts["to come"] >= 2 * (7 - made["rings"])
+    assert rows["rings"].counts["pending"] >= 2 * (7 - made["rings"])
     site.open()
     site.run()
     result = read_result(site.client, study)

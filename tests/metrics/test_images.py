@@ -10,8 +10,8 @@ import torch
 from scipy.linalg import sqrtm
 from torch import nn
 
-from introsearch.compat import import_torchvision
 from introsearch.data.base import CPU, DataContext
+from introsearch.data.compat import import_torchvision
 from introsearch.data.folder import CACHE_VARIABLE, VARIABLE
 from introsearch.data.images import Digits, to_float
 from introsearch.errors import ConfigError

@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 
 from introsearch.results.result import StudyResult, summary_of
-from introsearch.study.expand import expand
-from introsearch.study.loader import load_study
+from introsearch.study.file.loader import load_study
+from introsearch.study.search.expand import expand
 
 STUDY = """\
 trainer: latent_gmm

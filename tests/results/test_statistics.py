@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 
 from introsearch.errors import ConfigError, IntrosearchError
-from introsearch.results.statistics import SUMMARY_COLUMNS, choose, sign_of, summarise
+from introsearch.results.statistics import SUMMARY_COLUMNS, choose, summarise
+from introsearch.study.model import sign_of
 
 A, B, C = "a" * 12, "b" * 12, "c" * 12
 COLUMNS = ["config_id", "seed", "stages", "groups", "status", "iteration", "run_id"]
@@ -243,8 +244,8 @@ def test_sign_of() -> None:
 
 def test_results_import_neither_torch_nor_ray() -> None:
     code = (
-        "import sys, introsearch.results.statistics, introsearch.results.tables, "
-        "introsearch.results.figures; "
+        "import sys, introsearch.results.statistics, introsearch.results.tables.results, "
+        "introsearch.figures.models.points; "
         "print(sorted({'torch', 'ray', 'mlflow', 'matplotlib.pyplot'} & set(sys.modules)))"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -23,7 +23,7 @@ MODULE = f"""
 import os, time
 from contextlib import suppress
 from pathlib import Path
-from introsearch import trainables
+from introsearch.trial import trainable as trainables
 
 trainables.gpu_is_usable = lambda: True  # what Slurm takes for GPUs are none
 

@@ -17,8 +17,8 @@ from introsearch.commands.options import (
     EXIT_INTERRUPTED,
     EXIT_SOME_FAILED,
 )
-from introsearch.execution import slurm as following
-from introsearch.execution.slurm import SlurmJob
+from introsearch.execution.slurm import submit as following
+from introsearch.execution.slurm.submit import SlurmJob
 from tests.slurm.conftest import FakeSlurm
 from tests.test_end_to_end import STUDY
 

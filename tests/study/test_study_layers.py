@@ -7,7 +7,7 @@ import sys
 
 _CODE = """
 import sys
-import introsearch.study.plan, introsearch.study.loader, introsearch.study.ladder
+import introsearch.planning.plan, introsearch.study.file.loader, introsearch.study.stopping.ladder
 heavy = {"torch", "ray", "mlflow", "numpy", "pandas", "matplotlib", "optuna"} & set(sys.modules)
 sys.exit(f"imports {sorted(heavy)}" if heavy else 0)
 """

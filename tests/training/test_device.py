@@ -15,11 +15,12 @@ from torch.utils._pytree import tree_leaves
 from introsearch.data.images import to_float
 from introsearch.extensions import load
 from introsearch.registry import TRAINERS
-from introsearch.training import proposition1, stepwise
-from introsearch.training.latent_prior import LatentPriorTrainer
-from introsearch.training.settings import resolve_settings
-from tests.training.test_collapse import CASES
-from tests.training.test_latent_priors import METHODS, settings_of
+from introsearch.settings.base import resolve_settings
+from introsearch.training import stepwise
+from introsearch.training.latent.base import LatentPriorTrainer
+from introsearch.training.vae import proposition1
+from tests.training.latent.test_priors import METHODS, settings_of
+from tests.training.shallow.test_trainer import CASES
 from tests.training.test_trainers import COLUMNS, STAGES
 
 META = torch.device("meta")

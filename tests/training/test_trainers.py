@@ -14,11 +14,12 @@ from introsearch.extensions import load, metrics_for
 from introsearch.priors.mixture import MixtureOfGaussians
 from introsearch.priors.vamp import VampPrior
 from introsearch.registry import METRICS, TRAINERS
-from introsearch.training import epochs, model_figures
-from introsearch.training.collapse import CollapseTrainer
+from introsearch.settings.base import resolve_settings
 from introsearch.training.figure_data import ImageFigure
-from introsearch.training.latent_prior import LatentPriorTrainer
-from introsearch.training.settings import resolve_settings
+from introsearch.training.latent.base import LatentPriorTrainer
+from introsearch.training.shallow.trainer import CollapseTrainer
+from introsearch.training.vae import epochs
+from introsearch.training.vae import figures as model_figures
 
 SMALL = {
     "dataset": "rings",
@@ -338,7 +339,7 @@ def test_gamma_r_of_the_paper_changes_nothing_in_a_step(monkeypatch):
     """Its two extra decoder passes are skipped: here is what they would have changed."""
 
     def one_step(threshold, **changes):
-        monkeypatch.setattr("introsearch.training.sintrovae.SMALLEST_GAMMA_R", threshold)
+        monkeypatch.setattr("introsearch.training.vae.sintrovae.SMALLEST_GAMMA_R", threshold)
         trainer = make("sg", **changes)
         trainer.advance(21)
         return weights(trainer)

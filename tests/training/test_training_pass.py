@@ -14,10 +14,10 @@ from introsearch.errors import ConfigError
 from introsearch.extensions import resolve
 from introsearch.nets.number_format import tf32_products
 from introsearch.priors.log_density import mixture_log_prob
+from introsearch.settings.base import resolve_settings, settings_to_dict
 from introsearch.study.identity import identity
 from introsearch.training import compilation
 from introsearch.training.compilation import check_compiler, is_wanted
-from introsearch.training.settings import resolve_settings, settings_to_dict
 from introsearch.training.training_pass import BFloat16Pass, as_constant
 
 SMALL = {"dataset": "rings", "iterations": 40, "batch_size": 64, "hidden_units": 32}

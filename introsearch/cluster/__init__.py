@@ -1,0 +1,1 @@
+"""Cluster files: where a study runs."""

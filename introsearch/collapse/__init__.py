@@ -1,1 +1,0 @@
-"""Posterior collapse of linear VAEs in closed form, in float64 and without torch."""

@@ -1,0 +1,1 @@
+"""Submitting a study to Slurm: what runs where you type the command."""

@@ -1,0 +1,1 @@
+"""Drawing: from plain numbers to figures. No torch."""

@@ -1,0 +1,1 @@
+"""What only the scripts of the three papers use: their tables, figures and published values."""

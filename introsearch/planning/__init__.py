@@ -1,0 +1,1 @@
+"""What a study would do and take, before it does anything."""

@@ -1,0 +1,129 @@
+"""Measures what a trial takes on this machine, by training a short one in this process."""
+
+from __future__ import annotations
+
+import io
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+
+from introsearch.extensions import metrics_for
+from introsearch.planning.costs import TrialCosts, to_measure
+from introsearch.registry import METRICS
+from introsearch.settings.base import resolve_settings, settings_to_dict
+from introsearch.study.model import Configuration, Resources, Study, Trial
+from introsearch.study.search.expand import Expansion
+from introsearch.trial.evaluation import TIMES
+from introsearch.trial.order import TrialOrder, order_of
+from introsearch.trial.run import TrialRun
+
+CHUNK = 4  # iterations timed together
+CHUNKS = 5  # of each phase; the first is not counted
+PHASE = CHUNK * CHUNKS
+REPEATS = 2  # of evaluations, the faster of which counts: the first prepares something
+
+
+def local_resources(resources: Resources) -> tuple[Resources, int]:
+    """What a trial gets on this machine, and how many GPUs torch can use here."""
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return (resources if gpus else replace(resources, gpus=0.0)), gpus
+
+
+def measure_kinds(
+    study: Study, expansion: Expansion, resources: Resources, *, notify: Callable[[str], None]
+) -> dict[str, TrialCosts]:
+    """What the trials of each kind (`costs.to_measure`) take on this machine.
+
+    Args:
+        study: the study.
+        expansion: its expansion.
+        resources: of a trial, as this machine has them.
+        notify: told what is being timed.
+
+    Raises:
+        TrialDiverged: one does so at once.
+    """
+    measured = {}
+    kinds = to_measure(expansion)
+    for number, (kind, configuration) in enumerate(kinds.items(), 1):
+        notify(f"timing {number} of {len(kinds)}: {' + '.join(configuration.groups)}")
+        measured[kind] = measure_trial(study, configuration, resources)
+    return measured
+
+
+def measure_trial(study: Study, configuration: Configuration, resources: Resources) -> TrialCosts:
+    """Some forty iterations of one configuration, evaluated and drawn as in the study.
+
+    Args:
+        study: the study.
+        configuration: one of its configurations.
+        resources: of a trial, as this machine has them.
+
+    Raises:
+        TrialDiverged: it does so at once.
+    """
+    trial = _short_trial(study, configuration, resources)
+    settings = configuration.settings
+    applicable = metrics_for(
+        settings.get("dataset"), trainer=configuration.trainer, settings=settings
+    )
+    costly = [name for name in applicable if METRICS[name].costly]
+    sizes: list[int] = []
+    run = TrialRun(trial, keep_figure=lambda name, iteration, png: sizes.append(len(png)))
+    first = _iteration_seconds(run)
+    second = _iteration_seconds(run)  # the same again, if there is no warm-up
+    evaluation = min(_step_seconds(run) for _ in range(REPEATS)) - second
+    drawn = min(_step_seconds(run) for _ in range(REPEATS)) - second
+    return TrialCosts(
+        warmup_iteration=first,
+        iteration=second,
+        evaluation=max(0.0, evaluation),
+        figure=max(0.0, drawn - evaluation),
+        final=_seconds(lambda: run.trainer.evaluate(costly)),
+        checkpoint_bytes=_checkpoint_bytes(run),
+        figure_bytes=sum(sizes) // REPEATS,
+        values=len(run.evaluations[0].metrics) + len(TIMES),
+    )
+
+
+def _short_trial(study: Study, configuration: Configuration, resources: Resources) -> TrialOrder:
+    end = 2 * PHASE + 2 * REPEATS
+    settings = resolve_settings(configuration.trainer, configuration.settings).shortened(end)
+    short = replace(configuration, settings=settings_to_dict(settings))
+    trial = Trial(configuration=short, seed=study.seeds.report[0], stage="select")
+    order = order_of(study, trial, resources=resources, folder="")
+    return replace(order, costly_metrics=False, figures_at=tuple(range(end - REPEATS + 1, end)))
+
+
+def _iteration_seconds(run: TrialRun) -> float:
+    """The median over chunks of a phase."""
+    return (
+        statistics.median([_seconds(lambda: run.trainer.advance(CHUNK)) for _ in range(CHUNKS)][1:])
+        / CHUNK
+    )
+
+
+def _step_seconds(run: TrialRun) -> float:
+    """One iteration, an evaluation, and the checkpoint."""
+
+    def step() -> None:
+        run.step(run.trainer.iteration + 1)
+        _checkpoint_bytes(run)
+
+    return _seconds(step)
+
+
+def _checkpoint_bytes(run: TrialRun) -> int:
+    buffer = io.BytesIO()
+    torch.save(run.state_dict(), buffer)
+    return buffer.tell()
+
+
+def _seconds(do: Callable[[], object]) -> float:
+    """On a GPU too: a trainer's losses are read back before it returns."""
+    start = time.perf_counter()
+    do()
+    return time.perf_counter() - start

@@ -1,0 +1,130 @@
+"""From MLflow to one data frame per study: for tables and figures, and for notebooks of your own.
+
+from introsearch.trial.evaluation import TIMES
+from introsearch.record.frames import tidy_frame
+from introsearch.record.store import open_store
+
+frame = tidy_frame(open_store("sqlite:///runs/mlflow.db"), "quickstart")
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from mlflow import MlflowClient
+
+from introsearch.record import tags as record
+from introsearch.record.runs import SeedRun, find_experiment, read_seed_runs
+from introsearch.results.columns import COLUMNS, METRIC, PARAM, VERSION
+from introsearch.trial.evaluation import TIMES
+
+_TIDY_FIRST = (
+    "study", "group", "variant", "config_id", "seed", "stage", "status", "metric", "value",
+    "extractor", "iteration", "seconds", "evaluation_seconds", "reason", "decision", "run_id",
+)  # fmt: skip
+
+
+def tidy_frame(client: MlflowClient, name: str) -> pd.DataFrame:
+    """All that a study has measured, a row per group, seed run and metric.
+
+    A configuration that competes in two groups has its rows in both. A run that has measured
+    nothing, because it diverged at once, say, has one row without `metric` and `value`.
+
+    Args:
+        client: of the store, see `introsearch.record.store.open_store`.
+        name: the study's name.
+
+    Returns:
+        Columns study, group, variant, config_id, seed, stage (``select`` or ``report``), status
+        (see `record.tags`), metric, value (the last one), extractor (whose features
+        fid_gen and its kin compare; empty without one), iteration, seconds (on the trial),
+        evaluation_seconds (of these, for metrics and figures), reason,
+        decision, run_id (of MLflow), ``param.*`` (every setting) and ``version.*`` (of packages,
+        Python and the git commit). Losses are metrics named ``loss/<term>``.
+
+    Raises:
+        ConfigError: the store has no such study.
+        RecordError: the store cannot be read.
+    """
+    runs = read_seed_runs(client, find_experiment(client, name))
+    wide = pd.DataFrame([_row(run) | _origin(run) for run in runs])
+    if wide.empty:
+        return pd.DataFrame(columns=list(_TIDY_FIRST))
+    wide = wide.rename(columns={f"{METRIC}{name}": name for name in TIMES})
+    measured = [column for column in wide if column.startswith(METRIC)]
+    long = wide.drop(columns=measured).merge(_long(wide[["run_id", *measured]]), on="run_id")
+    long = long.explode("groups", ignore_index=True).rename(columns={"groups": "group"})
+    long.insert(0, "study", name)
+    rest = [c for c in long if c.startswith((PARAM, VERSION))]
+    return long.reindex(columns=[*_TIDY_FIRST, *rest])
+
+
+def _long(values: pd.DataFrame) -> pd.DataFrame:
+    """run_id, metric and value; one row at least per run."""
+    long = values.melt(id_vars="run_id", var_name="metric", value_name="value").dropna()
+    long["metric"] = long["metric"].str.removeprefix(METRIC)
+    return values[["run_id"]].merge(long, on="run_id", how="left")
+
+
+def read_frame(
+    client: MlflowClient, experiment_id: str, *, groups: Mapping[str, tuple[str, ...]]
+) -> pd.DataFrame:
+    """One row per seed run, in the order in which they were started.
+
+    Args:
+        client: of the store.
+        experiment_id: the study's experiment.
+        groups: labels of the groups that each configuration belongs to, by identity; runs of
+            configurations that the study no longer has are left out.
+
+    Returns:
+        `COLUMNS`, then ``param.*`` (as recorded) and ``metric.*`` (last values).
+
+    Raises:
+        RecordError: the store cannot be read.
+    """
+    runs = read_seed_runs(client, experiment_id, tags=_TAGS)
+    known = [run for run in runs if run.tags[record.CONFIG_ID] in groups]
+    rows = [_row(run) | {"groups": list(groups[run.tags[record.CONFIG_ID]])} for run in known]
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(COLUMNS))
+
+
+_TAGS = (
+    record.CONFIG_ID, record.SEED, record.GROUPS, record.STAGE, record.STATUS, record.REASON,
+    record.ITERATION, record.DECISION, record.SETTINGS,
+    record.EXTRACTOR,
+)  # fmt: skip
+
+
+def _row(run: SeedRun) -> dict[str, Any]:
+    tags = run.tags
+    row = {
+        "run_id": run.run_id,
+        "config_id": tags[record.CONFIG_ID],
+        "seed": int(tags[record.SEED]),
+        "groups": json.loads(tags[record.GROUPS]),
+        "stage": tags[record.STAGE],
+        "status": tags[record.STATUS],
+        "reason": tags.get(record.REASON, ""),
+        "iteration": int(tags.get(record.ITERATION, 0)),
+        "end_ms": run.end_ms,
+        "decision": tags.get(record.DECISION, ""),
+        "extractor": tags.get(record.EXTRACTOR, ""),
+    }
+    row |= {f"{PARAM}{k}": v for k, v in json.loads(tags[record.SETTINGS]).items()}
+    return row | {f"{METRIC}{k}": point.value for k, point in run.metrics.items()}
+
+
+def _origin(run: SeedRun) -> dict[str, Any]:
+    """What tells where numbers come from."""
+    prefix = "introsearch.version."
+    tags = run.tags
+    versions = {k.removeprefix(prefix): v for k, v in tags.items() if k.startswith(prefix)}
+    versions["commit"] = tags.get("mlflow.source.git.commit", "")
+    return {
+        "variant": " + ".join(json.loads(tags[record.VARIANTS])),
+        **{f"{VERSION}{name}": value for name, value in versions.items()},
+    }

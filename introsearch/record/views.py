@@ -1,0 +1,59 @@
+"""Views of a study in MLflow's pages: which runs to list, in which order, with which columns.
+
+MLflow keeps the views that users share as tags of the experiment, under a key that their address
+names. Two of ours make one click of what would be filters and column menus.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from introsearch.record import tags as record
+from introsearch.study.model import Study
+from introsearch.study.search.expand import expand, searched_settings
+
+TAG = "mlflow.sharedViewState."
+CONFIGURATIONS, SEEDS = "introsearch-configurations", "introsearch-seeds"
+MAX_COLUMNS = 6  # of metrics, and as many of settings
+
+
+def views(study: Study) -> dict[str, str]:
+    """Tags for the study's experiment, by name.
+
+    `CONFIGURATIONS` lists the configurations of each group with mean, std and n; `SEEDS` the
+    reported runs of each group with every metric. Both with the settings that are searched.
+    """
+    settings = [f"params.`{name}`" for name in searched_settings(expand(study))[:MAX_COLUMNS]]
+    first = study.metric.name
+    others = [name for name in study.metric_goals if name != first][: MAX_COLUMNS - 1]
+    means = [f"metrics.`{name}`" for name in (f"{first}.mean", f"{first}.std", "n")]
+    means += [f"metrics.`{name}.mean`" for name in others]
+    chosen, status = f"tags.`{record.CHOSEN}`", f"tags.`{record.STATUS}`"
+    values = [f"metrics.`{name}`" for name in (first, *others)]
+    configurations = f"tags.`{record.LEVEL}` = 'configuration'"
+    reported = f"tags.`{record.STAGE}` = 'report'"
+    return {
+        TAG + CONFIGURATIONS: _view(configurations, [*means, *settings, chosen]),
+        TAG + SEEDS: _view(reported, [*values, "params.`seed`", *settings, status]),
+    }
+
+
+def _view(condition: str, columns: Sequence[str]) -> str:
+    return json.dumps(
+        {
+            "searchFilter": condition,
+            "orderByKey": "tags.`group`",
+            "orderByAsc": True,
+            "startTime": "ALL",
+            "lifecycleFilter": "Active",
+            "modelVersionFilter": "All Runs",
+            "datasetsFilter": [],
+            "selectedColumns": list(columns),
+            "runsExpanded": {},
+            "runsPinned": [],
+            "runsHidden": [],
+            "runListHidden": False,
+            "viewMaximized": True,
+        }
+    )

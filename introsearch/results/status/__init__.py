@@ -1,0 +1,1 @@
+"""Where a study stands: from the trials that are recorded to the text."""

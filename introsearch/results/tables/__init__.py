@@ -1,0 +1,1 @@
+"""Tables: what is in them, how they are written, and what is said below them."""

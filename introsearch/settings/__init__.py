@@ -1,0 +1,1 @@
+"""What trainers can be told: typed, validated, and free of torch."""

@@ -1,0 +1,1 @@
+"""Early stopping: when trials are compared, by what, and which go on."""

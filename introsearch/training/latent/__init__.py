@@ -1,0 +1,1 @@
+"""Trainers that fit a prior to a frozen VAE."""

@@ -1,0 +1,117 @@
+"""Finished trials as parts of new ones: read back from the checkpoints that studies keep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from introsearch.errors import ConfigError
+from introsearch.extensions import resolve
+from introsearch.files import kept_checkpoints, runs_folder
+from introsearch.settings.base import resolve_settings
+from introsearch.settings.latent import LatentPriorSettings
+from introsearch.settings.vae import VAESettings
+from introsearch.statuses import Status
+from introsearch.training.vae.vae import VAE
+
+KEY = "stage1_trial"
+_SAME_DATA = ("dataset", "train_images", "image_folder", "image_size", "image_channels")
+
+
+class FinishedTrial(NamedTuple):
+    """A trained model: its trainer's name, its settings and seed, and its trainer's state."""
+
+    trainer: str
+    settings: VAESettings
+    seed: int
+    state: dict[str, Any]
+
+
+def open_stage_1(settings: LatentPriorSettings, *, seed: int, device: torch.device) -> VAE:
+    """The trainer, as it was in the end, of the finished trial that is stage 1 of another.
+
+    Args:
+        settings: of the other trial; its `stage1_trial` is not None.
+        seed: of the other trial.
+        device: where to put it.
+
+    Raises:
+        ConfigError: as for `read_stage_1`.
+    """
+    found = read_stage_1(settings, seed=seed)
+    trainer: VAE = resolve("trainer", found.trainer)(found.settings, seed=found.seed, device=device)
+    trainer.load_state_dict(found.state)
+    return trainer
+
+
+def read_stage_1(settings: LatentPriorSettings, *, seed: int) -> FinishedTrial:
+    """The finished trial that is stage 1 of another, if it suits it.
+
+    Raises:
+        ConfigError: it is not there, not readable or not finished, has no encoder, decoder and
+            prior, or was trained on other data or with another latent size. Its `key` is `KEY`.
+    """
+    name = settings.stage_1_of(seed)
+    found = _read(name)
+    if not isinstance(found.settings, VAESettings) or isinstance(
+        found.settings, LatentPriorSettings
+    ):
+        raise ConfigError(
+            f"the trial {name} is of trainer: {found.trainer}, which trains no encoder, decoder "
+            "and prior together",
+            key=KEY,
+            hint="a trial of trainer: vae or sintrovae, say",
+        )
+    for field in (*_SAME_DATA, "latent_dim"):
+        theirs, ours = getattr(found.settings, field), getattr(settings, field)
+        if theirs != ours:
+            raise ConfigError(
+                f"the trial {name} has {field}: {theirs}, and this one {ours}",
+                key=KEY,
+                hint=f"set {field}: {theirs}" if theirs is not None else f"leave {field} out",
+            )
+    return found
+
+
+def _read(name: str) -> FinishedTrial:
+    paths = kept_checkpoints(name)
+    if not paths:
+        raise ConfigError(
+            f"there is no checkpoint of a trial {name} in {runs_folder()}",
+            key=KEY,
+            hint="studies keep those of their reported trials: `introsearch status STUDY --trials`",
+        )
+    faults = []
+    for path in paths:
+        try:
+            return _read_file(path)
+        except ConfigError as error:
+            faults.append(error)
+    raise faults[0]
+
+
+def _read_file(path: Path) -> FinishedTrial:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        last, what = content["evaluations"][-1], content.get("what")
+    except Exception as error:  # torch raises many kinds
+        hint = "run its study again under another --name"
+        raise ConfigError(f"{path} is damaged", key=KEY, hint=hint) from error
+    if last["status"] != Status.FINISHED:
+        reason = f" ({last['reason']})" if last["reason"] else ""
+        raise ConfigError(
+            f"the trial {path.stem} has not finished: {last['status']} at iteration "
+            f"{last['iteration']:,}{reason}",
+            key=KEY,
+            hint="run its study to the end, or choose a trial that has finished",
+        )
+    if what is None:
+        raise ConfigError(
+            f"{path} was written before checkpoints said what they are of",
+            key=KEY,
+            hint="run its study again under another --name",
+        )
+    settings: Any = resolve_settings(what["trainer"], what["settings"])
+    return FinishedTrial(what["trainer"], settings, what["seed"], content["trainer"])

@@ -1,0 +1,1 @@
+"""Shallow VAEs, whose posterior collapse is predicted."""

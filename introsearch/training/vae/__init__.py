@@ -1,0 +1,1 @@
+"""The VAE and the introspective VAE."""

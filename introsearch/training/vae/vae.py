@@ -1,0 +1,264 @@
+"""The VAE trainer: the plain baseline, and stage 1 of the introspective one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from introsearch.data.base import Data, DataContext
+from introsearch.data.images import ImageData
+from introsearch.extensions import resolve
+from introsearch.losses.kl import kl_monte_carlo, kl_standard_normal, reparameterise
+from introsearch.losses.vae import squared_error, vae_loss
+from introsearch.metrics.active_units import latent_numbers
+from introsearch.metrics.generation import view_extractor
+from introsearch.metrics.values import metric_values
+from introsearch.metrics.view import ModelView
+from introsearch.nets.mlp import Posterior
+from introsearch.nets.number_format import tf32_products
+from introsearch.priors.base import Prior, PriorContext
+from introsearch.settings.base import TrainerSettings
+from introsearch.settings.vae import VAESettings
+from introsearch.training.figure_data import Figure
+from introsearch.training.spans import span
+from introsearch.training.stepwise import StepwiseTrainer
+from introsearch.training.streams import make_stream, stream_seed
+from introsearch.training.training_pass import training_pass
+from introsearch.training.vae.epochs import EpochBatches
+from introsearch.training.vae.figures import image_figure, points_figure
+from introsearch.training.vae.networks import make_networks
+
+
+class VAE(StepwiseTrainer):
+    """Trains encoder, decoder and prior together on beta_rec * rec + beta_kl * kl.
+
+    Args:
+        settings: what to train.
+        seed: everything random follows from it.
+        device: where to train.
+    """
+
+    Settings: ClassVar[type[TrainerSettings]] = VAESettings
+
+    def __init__(
+        self, settings: VAESettings, *, seed: int, device: torch.device | str = "cpu"
+    ) -> None:
+        self.settings = settings
+        self.seed = seed
+        self.device = torch.device(device)
+        self.iteration = 0
+        self._seen: ModelView | None = None  # what was judged last, since the last iteration
+        self.dataset = self._open_dataset()
+        self.streams = {p: make_stream(seed, p, device=self.device) for p in ("data", "noise")}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(stream_seed(seed, "init"))
+            self._build_networks()
+        self.prior = self._initial_prior(settings.prior)
+        self._make_optimisers()
+
+    def _open_dataset(self) -> Data:
+        s = self.settings
+        context = DataContext(
+            device=self.device,
+            train_images=s.train_images,
+            image_folder=s.image_folder,
+            image_size=s.image_size,
+            image_channels=s.image_channels,
+        )
+        data: Data = resolve("dataset", s.dataset).open(context)
+        if isinstance(data, ImageData):
+            self._batches = EpochBatches(data, batch_size=s.batch_size)
+        return data
+
+    def _build_networks(self) -> None:
+        encoder, decoder = make_networks(self.dataset, self.settings)
+        self.encoder, self.decoder = encoder.to(self.device), decoder.to(self.device)
+        self.encode = training_pass(self.encoder, self.settings, device=self.device)
+        self.decode = training_pass(self.decoder, self.settings, device=self.device)
+
+    def _initial_prior(self, kind: str) -> Prior:
+        s = self.settings
+        stream = make_stream(self.seed, "prior", device=self.device)
+        components = s.components or 1
+        return resolve("prior", kind).create(
+            PriorContext(
+                latent_dim=s.latent_dim,
+                components=components,
+                learnable_contributions=s.learnable_contributions,
+                data=self.dataset.sample(components, stream),
+                encode=self.encoder,
+                generator=stream,
+                data_range=(0.0, 1.0) if self.dataset.kind == "images" else None,
+            )
+        )
+
+    def _make_optimisers(self) -> None:
+        """Adam for the encoder, and one for decoder and prior: they always step together."""
+        generator_side = [*self.decoder.parameters(), *self.prior.parameters()]
+        self.optimisers = {
+            "encoder": self._adam(list(self.encoder.parameters())),
+            "generator": self._adam(generator_side),
+        }
+
+    def _adam(self, parameters: list[nn.Parameter]) -> torch.optim.Adam:
+        return torch.optim.Adam(parameters, lr=self._learning_rate(), fused=True)
+
+    def _learning_rate(self) -> float:
+        passed = sum(self.iteration >= m for m in self.settings.lr_milestones)
+        return self.settings.learning_rate * self.settings.lr_decay**passed
+
+    # -- training -------------------------------------------------------------------------------
+
+    def advance(self, iterations: int) -> dict[str, float]:
+        self._seen = None
+        with tf32_products(allowed=self._may_round_products):
+            return super().advance(iterations)
+
+    @property
+    def _may_round_products(self) -> bool:
+        return self.settings.precision == "tf32"
+
+    def _before_step(self) -> None:
+        if self.iteration in self.settings.lr_milestones:
+            for optimiser in self.optimisers.values():
+                for group in optimiser.param_groups:
+                    group["lr"] = self._learning_rate()
+
+    def _step(self) -> dict[str, Tensor]:
+        return self._vae_step()
+
+    def _vae_step(self) -> dict[str, Tensor]:
+        x = self._next_batch()
+        with span("all players"):
+            q = self.encode(x)
+            rec = squared_error(x, self.decode(self._draw(q)))
+            loss = vae_loss(
+                rec, self._kl(q), beta_rec=self.settings.beta_rec, beta_kl=self.settings.beta_kl
+            )
+            for optimiser in self.optimisers.values():
+                optimiser.zero_grad()
+            loss.total.backward()
+        with span("optimiser"):
+            for optimiser in self.optimisers.values():
+                optimiser.step()
+        return {"loss": loss.total.detach(), "rec": loss.rec.detach(), "kl": loss.kl.detach()}
+
+    def _next_batch(self) -> Tensor:
+        with span("data"):
+            if self.dataset.kind == "images":
+                return self._batches.at(self.iteration, seed=self.seed)
+            return self.dataset.sample(self.settings.batch_size, self.streams["data"])
+
+    def _noise(self, *shape: int) -> Tensor:
+        return torch.randn(*shape, generator=self.streams["noise"], device=self.device)
+
+    def _draw(self, q: Posterior) -> Tensor:
+        """One reparameterised posterior sample per point, [B, L]."""
+        return reparameterise(q.mu, q.logvar, self._noise(*q.mu.shape))
+
+    def _kl(self, q: Posterior, *, frozen_prior: bool = False) -> Tensor:
+        """KL[q || p], [B], by the estimator of the settings."""
+        if self.settings.kl_estimator == "closed_form":
+            return kl_standard_normal(*q)
+        return kl_monte_carlo(
+            *q,
+            log_prob=lambda z: self.prior.log_prob(z, frozen=frozen_prior),
+            noise=self._noise(self.settings.num_draws, *q.mu.shape),
+        )
+
+    @property
+    def extractor(self) -> str:
+        if not isinstance(self.dataset, ImageData):
+            return ""
+        return view_extractor(self._view()).name
+
+    # -- looking, without touching --------------------------------------------------------------
+
+    @torch.no_grad()
+    @tf32_products(allowed=False)
+    def evaluate(self, names: Sequence[str], *, averaged: bool = False) -> dict[str, float]:
+        """Metrics by name. Training is not affected: evaluation has its own random stream.
+
+        Args:
+            names: of metrics.
+            averaged: judge the exponential moving average of the weights, where there is one.
+
+        Raises:
+            ConfigError: as for `metric_values`.
+        """
+        view = self._averaged_view() if averaged else self._view()
+        if not averaged:
+            self._seen = view
+        return metric_values(names, view, new_stream=self._evaluation_stream)
+
+    @torch.no_grad()
+    @tf32_products(allowed=False)
+    def details(self) -> dict[str, float]:
+        """How much each latent dimension is used (`metrics.active_units.latent_numbers`).
+
+        Right after `evaluate`, from the posterior that its metrics made.
+        """
+        return latent_numbers(self._seen or self._view(), self._evaluation_stream())
+
+    @torch.no_grad()
+    @tf32_products(allowed=False)
+    def figures(self) -> dict[str, Figure]:
+        """The model as it is now, as in the figures of the prior-learning paper."""
+        draw = image_figure if self.dataset.kind == "images" else points_figure
+        return {"model": draw(self._view(), self._evaluation_stream())}
+
+    def _view(self) -> ModelView:
+        return self._view_of(self.encoder, self.decoder, self.prior)
+
+    def _view_of(self, encoder: nn.Module, decoder: nn.Module, prior: Prior) -> ModelView:
+        s = self.settings
+        if s.num_samples is None or s.feature_extractor is None:
+            return ModelView(self.dataset, encoder, decoder, prior)
+        return ModelView(
+            self.dataset,
+            encoder,
+            decoder,
+            prior,
+            num_samples=s.num_samples,
+            feature_extractor=s.feature_extractor,
+        )
+
+    def _averaged_view(self) -> ModelView:
+        """The model with averaged weights; a plain VAE needs no averaging."""
+        return self._view()
+
+    def _evaluation_stream(self) -> torch.Generator:
+        return make_stream(self.seed, "evaluation", device=self.device)
+
+    # -- checkpoints ----------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the next iteration depends on."""
+        return {
+            "iteration": self.iteration,
+            "encoder": self.encoder.state_dict(),
+            "decoder": self.decoder.state_dict(),
+            "prior": self.prior.state_dict(),
+            "optimisers": {name: o.state_dict() for name, o in self.optimisers.items()},
+            "streams": {name: s.get_state() for name, s in self.streams.items()},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from `state`: on the CPU bit for bit as if never interrupted."""
+        self.iteration = state["iteration"]
+        self._seen = None
+        self._restore_prior()
+        self.encoder.load_state_dict(state["encoder"])
+        self.decoder.load_state_dict(state["decoder"])
+        self.prior.load_state_dict(state["prior"])
+        self._make_optimisers()
+        for name, optimiser in self.optimisers.items():
+            optimiser.load_state_dict(state["optimisers"][name])
+        for name, stream in self.streams.items():
+            stream.set_state(state["streams"][name])
+
+    def _restore_prior(self) -> None:
+        """Make `self.prior` the kind of prior that is in use at `self.iteration`."""
