@@ -116,7 +116,7 @@ def measure(folder: Path, *, trials: int, profile: Path | None) -> None:
     study = load_study(file)
     client = open_store(f"sqlite:///{folder / 'mlflow.db'}")
     writes = Stopwatch(client, WRITES)
-    progress = Progress(["a", "b"], metric=study.metric.name, goal=study.metric.goal)
+    progress = Progress()
     runner = StudyRunner(study, client=client, folder=folder / study.name, progress=progress)
     profiler = cProfile.Profile()
     wall, cpu = time.perf_counter(), time.process_time()

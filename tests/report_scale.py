@@ -24,7 +24,7 @@ from sqlalchemy import create_engine, func, insert, select
 
 from introsearch.cli import main as introsearch
 from introsearch.record import tags as record
-from introsearch.record.recorder import Recorder
+from introsearch.record.recorder import open_recorder
 from introsearch.record.store import open_store
 from introsearch.statuses import Status
 from introsearch.study.file.loader import load_study
@@ -80,7 +80,7 @@ def fill(runs_dir: Path, *, runs: int) -> int:
     file.write_text(STUDY.format(beta_kl=beta_kl, report=REPORT_SEEDS))
     study = load_study(file)
     store = f"sqlite:///{runs_dir / 'mlflow.db'}"
-    recorder = Recorder(open_store(store), study, folder=runs_dir / study.name)
+    recorder = open_recorder(open_store(store), study, folder=runs_dir / study.name)
     expansion = expand(study)
     chosen = {group: members[0].id for group, members in expansion.members.items()}
     trials = [*select_trials(study, expansion), *report_trials(study, expansion, chosen=chosen)]
@@ -102,7 +102,7 @@ def fill(runs_dir: Path, *, runs: int) -> int:
                 database.execute(insert(table), rows[start : start + ROWS_PER_INSERT])
         database.commit()
     recorder.end(trials[0], Status.FAILED, reason="an invented failure")
-    recorder.end_study("finished")
+    recorder.end_study(Status.FINISHED)
     return len(trials)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from introsearch.record.recorder import Recorder
+from introsearch.record.recorder import open_recorder
 from introsearch.statuses import Status
 from introsearch.study.file.loader import load_study
 from introsearch.study.model import Study
@@ -76,7 +76,7 @@ def recorded(client: MlflowClient, text: str, folder: Path) -> Study:
     path = folder / "study.yaml"
     path.write_text(text)
     study = load_study(path)
-    recorder = Recorder(client, study, folder=folder / study.name)
+    recorder = open_recorder(client, study, folder=folder / study.name)
     expansion = expand(study)
     chosen = {group: members[0].id for group, members in expansion.members.items()}
     for trial in [*select_trials(study, expansion), *report_trials(study, expansion, chosen)]:

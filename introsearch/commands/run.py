@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,7 +98,7 @@ def _run_study(options: argparse.Namespace) -> int:
 
     client = open_store(uri)
     folder = runs_dir / study.name
-    progress = Progress(_groups(study), metric=study.metric.name, goal=study.metric.goal)
+    progress = Progress()
     with locked(folder), progress:
         with opening(uri):
             if not options.accept_edit:
@@ -188,9 +187,3 @@ def _bad_ends(result: StudyResult, group: str) -> str:
         if not (ended := runs[runs["status"] == status]).empty
     ]
     return f": {', '.join(ends)}" if ends else ""
-
-
-def _groups(study: Study) -> Sequence[str]:
-    from introsearch.study.search.expand import expand
-
-    return expand(study).groups

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from introsearch.execution.crashes import crash_reason, without_colours
+from introsearch.execution.outcomes import outcome_of
 from introsearch.execution.suggester import Suggester
 from introsearch.files import checkpoint_path, figure_paths, traceback_path
 from introsearch.record.recorder import Recorder
@@ -62,7 +63,6 @@ class Conductor:
         self.study = study
         self.recorder = recorder
         self.trials: dict[str, Trial] = {}
-        self._members: dict[str, list[Trial]] = defaultdict(list)  # by group
         self.ladders = ladders
         self.folder = folder
         self.suggester = suggester
@@ -148,8 +148,12 @@ class Conductor:
         limit = self.study.budget.max_failed_trials
         failed = sum(self.status(ended) == Status.FAILED for ended in self.ended)
         if limit is not None and failed > limit:
-            self.abort_reason = f"more than {limit} trials failed (budget.max_failed_trials)"
+            self.abort(f"more than {limit} trials failed (budget.max_failed_trials)")
             self.too_many_failed = True
+
+    def abort(self, reason: str) -> None:
+        """Give the stage up: nothing more is started, and what runs is interrupted."""
+        self.abort_reason = reason
 
     def interrupt(self) -> None:
         """Record that the trials still open were interrupted; the next `run` continues them.
@@ -171,19 +175,16 @@ class Conductor:
         state = self.recorder.trials.get(name)
         return state.status if state else Status.PENDING
 
-    def counts(self, group: str | None = None) -> Counter[Status]:
-        """Trials by status, of one group or of all."""
-        return Counter(self.status(t.name) for t in self.members(group))
+    @property
+    def num_trials(self) -> int:
+        """How many trials the stage has, those to be suggested among them."""
+        return len(self.trials) + self.to_come()
 
-    def to_come(self, group: str | None = None) -> int:
-        """How many trials are still to be suggested, in one group or in all."""
+    def to_come(self) -> int:
+        """How many trials are still to be suggested."""
         if self.suggester is None:
             return 0
-        return self.suggester.to_come(group) * len(self.study.seeds.select)
-
-    def members(self, group: str | None = None) -> Iterator[Trial]:
-        """The stage's trials of one group, or all."""
-        yield from self.trials.values() if group is None else self._members[group]
+        return self.suggester.to_come() * len(self.study.seeds.select)
 
     # -- inside ---------------------------------------------------------------------------------
 
@@ -199,8 +200,6 @@ class Conductor:
 
     def _take_in(self, trial: Trial) -> None:
         self.trials[trial.name] = trial
-        for group in trial.configuration.groups:
-            self._members[group].append(trial)
         self._recall(trial)
 
     def _outcome(self, config_id: str) -> Outcome | None:
@@ -208,20 +207,7 @@ class Conductor:
         names = [trial_name(config_id, seed) for seed in self.study.seeds.select]
         if any(n not in self.ended and self.status(n) not in self._settled for n in names):
             return None
-        ends = {self.status(name) for name in names}
-        if not ends <= {Status.FINISHED, Status.STOPPED}:
-            return Outcome()
-        if ends == {Status.FINISHED}:
-            states = [self.recorder.trials[name] for name in names]
-            return _mean_outcome([state.metrics[self.study.metric.name] for state in states])
-        configuration = self.trials[names[0]].configuration
-        rungs = rungs_of(self.study, configuration)
-        curves = [self.recorder.rung_values(self.trials[n], rungs=rungs) for n in names]
-        reached = min(max(values, default=-1) for values in curves)
-        return _mean_outcome(
-            [values.get(reached, math.nan) for values in curves],
-            rung=reached // rung_unit(self.study, configuration),
-        )
+        return outcome_of(self.study, self.recorder, [self.trials[name] for name in names])
 
     def _recall(self, trial: Trial) -> None:
         """Give the ladders what the record knows of a trial from earlier runs of the study."""
@@ -279,22 +265,15 @@ class Conductor:
 
     def _end(self, opened: _OpenTrial, status: Status, decision: str) -> None:
         name = opened.trial.name
-        artifacts = figure_paths(self.folder, name, up_to=self.recorder.trials[name].iteration)
+        files = figure_paths(self.folder, name, up_to=self.recorder.trials[name].iteration)
         if status == Status.FAILED:
             self.failures[name] = opened.reason
-            artifacts = [*artifacts, traceback_path(self.folder, name)]
+            files = [*files, traceback_path(self.folder, name)]
         else:  # it may be there from an attempt before
             traceback_path(self.folder, name).unlink(missing_ok=True)
         reason = "" if status == Status.STOPPED else opened.reason
-        self.recorder.end(
-            opened.trial, status, reason=reason, decision=decision, artifacts=artifacts
-        )
+        self.recorder.end(opened.trial, status, reason=reason, decision=decision, files=files)
         del self.open[name]
         self.ended.add(name)
         if opened.trial.stage == "select" and status in (Status.FINISHED, Status.DIVERGED):
             checkpoint_path(self.folder, name).unlink(missing_ok=True)
-
-
-def _mean_outcome(values: Sequence[float], *, rung: int | None = None) -> Outcome:
-    mean = sum(values) / len(values)
-    return Outcome(value=mean, rung=rung) if math.isfinite(mean) else Outcome()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -12,45 +12,47 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from introsearch.results.status.model import GroupStatus, StudyStatus
 from introsearch.statuses import ENDED, Status
 from introsearch.wording import duration
 
 if TYPE_CHECKING:
     from introsearch.execution.conductor import Conductor
 
-LOG_EVERY_S = 60.0
-REDRAW_EVERY_S = 0.5
-MAX_REASONS = 5  # of failures, told as they happen
-COLUMNS = (Status.FINISHED, Status.STOPPED, Status.RUNNING, Status.DIVERGED, Status.FAILED)
+_LOG_EVERY_S = 60.0
+_REDRAW_EVERY_S = 0.5
+_LARGEST_SHARE = 0.05  # of the driver's time that looking may take
+_MAX_REASONS = 5  # of failures, told as they happen
+_ALWAYS_SHOWN = (Status.FINISHED, Status.RUNNING, Status.PENDING)
+_ORDER = (
+    Status.FINISHED, Status.STOPPED, Status.RUNNING, Status.DIVERGED, Status.FAILED,
+    Status.INTERRUPTED, Status.PENDING,
+)  # fmt: skip
+
+Look = Callable[[], StudyStatus]
 
 
 class Progress:
     """Shows one stage at a time. Use as a context around the whole study.
 
+    What it shows is where the study stands by its record, as `introsearch status` does.
+
     Args:
-        groups: labels, in table order.
-        metric: the study's metric.
-        goal: ``minimize`` or ``maximize``.
         console: where to print; a terminal gets the live table.
     """
 
-    def __init__(
-        self, groups: Sequence[str], *, metric: str, goal: str, console: Console | None = None
-    ) -> None:
-        self.groups = groups
-        self.metric = metric
-        self.goal = goal
+    def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(highlight=False, soft_wrap=True)
-        self.live: Live | None = None
-        self.stage = ""
-        self.stage_start = self.last_shown = time.monotonic()
-        self.ended_before = 0
-        self.reasons: set[str] = set()
+        self._live: Live | None = None
+        self._stage = ""
+        self._look: Look | None = None
+        self._stage_start = self._next_look = time.monotonic()
+        self._reasons: set[str] = set()
 
     def __enter__(self) -> Progress:
         if self.console.is_terminal:
-            self.live = Live(console=self.console, auto_refresh=False, transient=True)
-            self.live.start()
+            self._live = Live(console=self.console, auto_refresh=False, transient=True)
+            self._live.start()
         return self
 
     def __exit__(
@@ -59,96 +61,86 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self.live:
-            self.live.stop()
+        if self._live:
+            self._live.stop()
 
     def say(self, text: str) -> None:
         """Print a line that stays."""
         self.console.print(text, markup=False)
 
-    def start_stage(self, name: str, conductor: Conductor) -> None:
-        """Announce a stage: how much there is to do, and how much is done already."""
-        self.stage, self.stage_start = name, time.monotonic()
-        self.ended_before = self._ended(conductor.counts())
-        total = self._total(conductor)
-        pending = len(conductor.pending()) + conductor.to_come()
-        done = f", {total - pending} already recorded" if pending < total else ""
+    def start_stage(self, name: str, conductor: Conductor, *, look: Look) -> None:
+        """Announce a stage: how much there is to do, and how much is done already.
+
+        Args:
+            name: of the stage; its first word is ``select`` or ``report``.
+            conductor: of the stage.
+            look: finds out where the study stands.
+        """
+        self._stage, self._stage_start, self._look = name, time.monotonic(), look
+        total, left = conductor.num_trials, len(conductor.pending()) + conductor.to_come()
+        done = f", {total - left} already recorded" if left < total else ""
         self.say(f"{name}: {total:,} trials{done}")
-        if self.live:  # without waiting for a first report
-            self.last_shown = -math.inf
+        # A terminal does not wait for a first report; a log has just got its line.
+        self._next_look = time.monotonic() if self._live else time.monotonic() + _LOG_EVERY_S
         self.update(conductor)
 
     def update(self, conductor: Conductor) -> None:
         """Show the present state, if it is time to, and at once why a trial failed."""
         self._tell_failures(conductor)
-        now = time.monotonic()
-        if now - self.last_shown < (REDRAW_EVERY_S if self.live else LOG_EVERY_S):
+        start = time.monotonic()
+        if start < self._next_look or self._look is None:
             return
-        self.last_shown = now
-        if self.live:
-            self.live.update(self._table(conductor), refresh=True)
+        status = self._look()
+        if self._live:
+            self._live.update(_table(self._stage, status), refresh=True)
         else:
-            self.say(self._line(conductor))
+            self.say(_line(self._stage, status, minutes=(start - self._stage_start) / 60))
+        cost = time.monotonic() - start
+        self._next_look = start + max(
+            _REDRAW_EVERY_S if self._live else _LOG_EVERY_S, cost / _LARGEST_SHARE
+        )
 
     def _tell_failures(self, conductor: Conductor) -> None:
         for name, reason in conductor.failures.items():
-            if reason not in self.reasons and len(self.reasons) < MAX_REASONS:
-                self.reasons.add(reason)
+            if reason not in self._reasons and len(self._reasons) < _MAX_REASONS:
+                self._reasons.add(reason)
                 self.say(f"{name} failed: {reason}")
 
-    def _line(self, conductor: Conductor) -> str:
-        counts = conductor.counts()
-        parts = [f"{counts[s]:,} {s}" for s in COLUMNS if counts[s]]
-        ended = self._ended(counts)
-        minutes = (time.monotonic() - self.stage_start) / 60
-        return (
-            f"{self.stage} {ended:,}/{self._total(conductor):,} after {minutes:.0f} min: "
-            f"{', '.join(parts) or 'starting'}{self._eta(conductor, ended)}"
-        )
 
-    def _table(self, conductor: Conductor) -> Table:
-        """A line per group; states that no trial is in are left out, to fit a narrow terminal."""
-        counts = conductor.counts()
-        eta = self._eta(conductor, self._ended(counts))
-        states = [s for s in COLUMNS if counts[s] or s in (Status.FINISHED, Status.RUNNING)]
-        title = f"{self.stage} by {self.metric}{eta}"
-        table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-        table.add_column("group")
-        for name in (*states, Status.PENDING, "best"):
-            table.add_column(name, justify="right", no_wrap=True)
-        for group in self.groups:
-            table.add_row(group, *self._cells(conductor, group, states))
-        return table
+def _rows(stage: str, status: StudyStatus) -> list[GroupStatus]:
+    """The groups of the stage, and all of them together as the last."""
+    return [row for row in status.groups if stage.startswith(row.stage)]
 
-    def _cells(self, conductor: Conductor, group: str, states: Sequence[Status]) -> list[str]:
-        counts = conductor.counts(group)
-        to_come = counts.total() - sum(counts[s] for s in COLUMNS) + conductor.to_come(group)
-        best = self._best(conductor, group)
-        numbers = [*(counts[s] for s in states), to_come]
-        return [*(f"{n:,}" if n else "" for n in numbers), "" if best is None else f"{best:.4g}"]
 
-    def _best(self, conductor: Conductor, group: str) -> float | None:
-        finished = (
-            conductor.recorder.trials[trial.name].metrics.get(self.metric, math.nan)
-            for trial in conductor.members(group)
-            if conductor.status(trial.name) == Status.FINISHED
-        )
-        values = [value for value in finished if math.isfinite(value)]
-        if not values:
-            return None
-        return min(values) if self.goal == "minimize" else max(values)
+def _line(stage: str, status: StudyStatus, *, minutes: float) -> str:
+    counts = _rows(stage, status)[-1].counts
+    ended = sum(counts[s] for s in ENDED)
+    shown = [f"{counts[s]:,} {s}" for s in _ORDER if counts[s] and s != Status.PENDING]
+    return (
+        f"{stage} {ended:,}/{sum(counts.values()):,} after {minutes:.0f} min: "
+        f"{', '.join(shown) or 'starting'}{_time_to_go(status)}"
+    )
 
-    def _eta(self, conductor: Conductor, ended: int) -> str:
-        newly, left = ended - self.ended_before, self._total(conductor) - ended
-        if newly <= 0 or left == 0:
-            return ""
-        seconds = (time.monotonic() - self.stage_start) / newly * left
-        return f", about {duration(seconds)} to go"
 
-    @staticmethod
-    def _total(conductor: Conductor) -> int:
-        return len(conductor.trials) + conductor.to_come()
+def _table(stage: str, status: StudyStatus) -> Table:
+    """A line per group; states that no trial is in are left out, to fit a narrow terminal."""
+    *groups, total = _rows(stage, status)
+    states = [s for s in _ORDER if total.counts[s] or s in _ALWAYS_SHOWN]
+    title = f"{stage} by {status.metric}{_time_to_go(status)}"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    table.add_column("group")
+    for name in (*states, "best"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in groups:
+        table.add_row(row.group, *_cells(row, states))
+    return table
 
-    @staticmethod
-    def _ended(counts: Mapping[Status, int]) -> int:
-        return sum(counts.get(s, 0) for s in ENDED)
+
+def _cells(row: GroupStatus, states: Sequence[Status]) -> list[str]:
+    numbers = [f"{row.counts[s]:,}" if row.counts[s] else "" for s in states]
+    return [*numbers, "" if row.best is None else f"{row.best:.4g}"]
+
+
+def _time_to_go(status: StudyStatus) -> str:
+    eta = status.eta_seconds
+    return "" if not eta or not math.isfinite(eta) else f", about {duration(eta)} to go"

@@ -7,22 +7,23 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
-
 from introsearch.cluster.file import LOCAL, LocalCluster, RayCluster
-from introsearch.errors import ClusterError, TooManyFailed
+from introsearch.errors import ClusterError, RecordError, TooManyFailed
 from introsearch.execution.conductor import Conductor
+from introsearch.execution.outcomes import best_stopped
 from introsearch.execution.progress import Progress
 from introsearch.execution.ray.runner import run_trials
 from introsearch.execution.ray.start import start_ray
 from introsearch.execution.suggester import Suggester
 from introsearch.files import checkpoint_path
 from introsearch.record.frames import read_frame
-from introsearch.record.recorder import Recorder
+from introsearch.record.recorder import open_recorder
 from introsearch.record.results import read_result
-from introsearch.record.store import record_error
+from introsearch.record.store import Store
 from introsearch.results.result import StudyResult, choose_configurations
+from introsearch.results.statistics import seed_statistics
+from introsearch.results.status.model import StudyStatus
+from introsearch.results.status.standing import standing
 from introsearch.statuses import Status
 from introsearch.study.model import Resources, Study, Trial, trial_name
 from introsearch.study.search.expand import (
@@ -56,7 +57,7 @@ class StudyRunner:
         self,
         study: Study,
         *,
-        client: MlflowClient,
+        client: Store,
         folder: Path,
         progress: Progress,
         cluster: LocalCluster | RayCluster = LOCAL,
@@ -66,8 +67,9 @@ class StudyRunner:
         self.folder = folder
         self.progress = progress
         self.cluster = cluster
-        self.recorder = Recorder(client, study, folder=folder)
+        self.recorder = open_recorder(client, study, folder=folder)
         self.expansion = self._expand()
+        self._num_suggested = len(self.recorder.suggested)
         self.resources: Resources | None = None
         hours = study.budget.max_hours
         self.deadline = math.inf if hours is None else time.monotonic() + 3600 * hours
@@ -80,12 +82,6 @@ class StudyRunner:
             RecordError: the MLflow store stopped answering, for longer than MLflow is patient.
         """
         try:
-            return self._run_stages()
-        except MlflowException as error:
-            raise record_error(error) from error
-
-    def _run_stages(self) -> StudyResult:
-        try:
             self._select()
             chosen = self._choose()
             self._report({group: i for group, i in chosen.items() if i is not None})
@@ -95,7 +91,7 @@ class StudyRunner:
         except (Interrupted, KeyboardInterrupt, ClusterError, OSError):
             self.recorder.end_study(Status.INTERRUPTED)
             raise
-        except MlflowException:
+        except RecordError:  # nothing can be written to it
             raise
         except Exception:
             self.recorder.end_study(Status.FAILED)
@@ -116,7 +112,11 @@ class StudyRunner:
         self._run_stage("select", trials, self._ladders(), suggester=suggester)
         self.expansion = self._expand()
         trials = select_trials(self.study, self.expansion)
-        while revived := self._best_stopped(trials):
+        groups = {
+            group: [t for t in trials if group in t.configuration.groups]
+            for group in self.expansion.groups
+        }
+        while revived := best_stopped(self.study, self.recorder, groups):
             self.progress.say("A group has no trial that finished: its best stopped one goes on.")
             self._run_stage("select, continued", revived, {}, reopen_stopped=True)
 
@@ -143,7 +143,7 @@ class StudyRunner:
             reopen_stopped=reopen_stopped,
             suggester=suggester,
         )
-        self.progress.start_stage(name, conductor)
+        self.progress.start_stage(name, conductor, look=self._look)
         if conductor.done:
             return
         if self.resources is None:
@@ -192,44 +192,23 @@ class StudyRunner:
             for group in self.expansion.groups
         }
 
+    def _look(self) -> StudyStatus:
+        """Where the study stands now."""
+        if len(self.recorder.suggested) != self._num_suggested:  # tpe has gone on
+            self._num_suggested = len(self.recorder.suggested)
+            self.expansion = self._expand()
+        return standing(
+            self.study,
+            self.recorder.recorded(),
+            state=Status.RUNNING,
+            active=True,
+            expansion=self.expansion,
+        )
+
     def _choose(self) -> dict[str, str | None]:
         groups = {c.id: c.groups for c in self.expansion.configurations}
         frame = read_frame(self.client, self.recorder.experiment_id, groups=groups)
         return choose_configurations(self.study, self.expansion, frame)
-
-    def _best_stopped(self, trials: Sequence[Trial]) -> list[Trial]:
-        """In groups that nobody finished, the trials of the configuration that got furthest."""
-        states = self.recorder.trials
-        sign = 1 if self.study.metric.goal == "minimize" else -1
-        revived: dict[str, Trial] = {}
-        for group in self.expansion.groups:
-            by_configuration: dict[str, list[Trial]] = {}
-            for trial in trials:
-                if group in trial.configuration.groups:
-                    by_configuration.setdefault(trial.configuration.id, []).append(trial)
-            statuses = {
-                i: {states[t.name].status for t in members}
-                for i, members in by_configuration.items()
-            }
-            if any(s == {Status.FINISHED} for s in statuses.values()):
-                continue
-            candidates = [
-                members
-                for i, members in by_configuration.items()
-                if statuses[i] <= {Status.FINISHED, Status.STOPPED}
-            ]
-            if candidates:
-                best = min(candidates, key=lambda members: self._progress(members, sign))
-                revived |= {t.name: t for t in best if states[t.name].status == Status.STOPPED}
-        return list(revived.values())
-
-    def _progress(self, trials: Sequence[Trial], sign: int) -> tuple[float, float]:
-        """Sorts configurations: the furthest rung that all seeds reached, then the mean there."""
-        states = [self.recorder.trials[trial.name] for trial in trials]
-        reached = min(max(s.rungs, default=-1) for s in states)
-        values = [s.rungs[reached] for s in states if reached in s.rungs]
-        rung = reached / rung_unit(self.study, trials[0].configuration)
-        return -rung, sign * sum(values) / len(values) if values else math.inf
 
     def _drop_checkpoints(self, *, keep: Sequence[Trial]) -> None:
         """Checkpoints of the select stage are of no use once the winners are known."""
@@ -240,13 +219,16 @@ class StudyRunner:
 
     def _record_result(self, result: StudyResult) -> None:
         """Write configuration runs and tables, and close the study's run."""
-        statistics = self._configuration_statistics(result)
+        winners = {i for i in result.chosen.values() if i is not None}
+        of_stage = {True: self.study.seeds.report, False: self.study.seeds.select}
+        seeds = {c.id: of_stage[c.id in winners] for c in self.expansion.configurations}
+        statistics = seed_statistics(result.frame, seeds=seeds)
         chosen_in: dict[str, list[str]] = {}
         for group, identity in result.chosen.items():
             if identity is not None:
                 chosen_in.setdefault(identity, []).append(group)
         for configuration in self.expansion.configurations:
-            if configuration.id in self.recorder.configuration_runs:  # closed, whatever it holds
+            if configuration.id in self.recorder.configurations:  # closed, whatever it holds
                 self.recorder.summarise(
                     configuration,
                     statistics.get(configuration.id, {}),
@@ -256,21 +238,3 @@ class StudyRunner:
             self.recorder.attach_table(f"table.{fmt}", result.table(fmt))
         failed = (result.frame["status"] == Status.FAILED).any() or None in result.chosen.values()
         self.recorder.end_study(Status.FAILED if failed else Status.FINISHED)
-
-    def _configuration_statistics(self, result: StudyResult) -> dict[str, dict[str, float]]:
-        """mean, std and n of each configuration, over report seeds if it was chosen."""
-        statistics: dict[str, dict[str, float]] = {}
-        winners = {i for i in result.chosen.values() if i is not None}
-        frame = result.frame
-        metrics = [c.removeprefix("metric.") for c in frame if c.startswith("metric.")]
-        for identity, runs in frame[frame["status"] == Status.FINISHED].groupby("config_id"):
-            seeds = self.study.seeds.report if identity in winners else self.study.seeds.select
-            counted = runs[runs["seed"].isin(seeds)]
-            statistics[str(identity)] = {"n": float(len(counted))}
-            for metric in metrics:
-                values = counted[f"metric.{metric}"].astype(float)
-                statistics[str(identity)] |= {
-                    f"{metric}.mean": float(values.mean()),
-                    f"{metric}.std": float(values.std(ddof=1)),
-                }
-        return statistics

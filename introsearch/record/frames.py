@@ -9,15 +9,14 @@ frame = tidy_frame(open_store("sqlite:///runs/mlflow.db"), "quickstart")
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 from mlflow import MlflowClient
 
-from introsearch.record import tags as record
 from introsearch.record.runs import SeedRun, find_experiment, read_seed_runs
+from introsearch.record.store import store_errors
 from introsearch.results.columns import COLUMNS, METRIC, PARAM, VERSION
 from introsearch.trial.evaluation import TIMES
 
@@ -27,6 +26,7 @@ _TIDY_FIRST = (
 )  # fmt: skip
 
 
+@store_errors
 def tidy_frame(client: MlflowClient, name: str) -> pd.DataFrame:
     """All that a study has measured, a row per group, seed run and metric.
 
@@ -69,6 +69,7 @@ def _long(values: pd.DataFrame) -> pd.DataFrame:
     return values[["run_id"]].merge(long, on="run_id", how="left")
 
 
+@store_errors
 def read_frame(
     client: MlflowClient, experiment_id: str, *, groups: Mapping[str, tuple[str, ...]]
 ) -> pd.DataFrame:
@@ -86,45 +87,39 @@ def read_frame(
     Raises:
         RecordError: the store cannot be read.
     """
-    runs = read_seed_runs(client, experiment_id, tags=_TAGS)
-    known = [run for run in runs if run.tags[record.CONFIG_ID] in groups]
-    rows = [_row(run) | {"groups": list(groups[run.tags[record.CONFIG_ID]])} for run in known]
+    runs = read_seed_runs(client, experiment_id, attributes=_ATTRIBUTES)
+    known = [run for run in runs if run.entry.config_id in groups]
+    rows = [_row(run) | {"groups": list(groups[run.entry.config_id])} for run in known]
     return pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(COLUMNS))
 
 
-_TAGS = (
-    record.CONFIG_ID, record.SEED, record.GROUPS, record.STAGE, record.STATUS, record.REASON,
-    record.ITERATION, record.DECISION, record.SETTINGS,
-    record.EXTRACTOR,
-)  # fmt: skip
+_ATTRIBUTES = ("configuration", "stage", "reason", "iteration", "decision", "extractor")
 
 
 def _row(run: SeedRun) -> dict[str, Any]:
-    tags = run.tags
+    entry = run.entry
     row = {
         "run_id": run.run_id,
-        "config_id": tags[record.CONFIG_ID],
-        "seed": int(tags[record.SEED]),
-        "groups": json.loads(tags[record.GROUPS]),
-        "stage": tags[record.STAGE],
-        "status": tags[record.STATUS],
-        "reason": tags.get(record.REASON, ""),
-        "iteration": int(tags.get(record.ITERATION, 0)),
+        "config_id": entry.config_id,
+        "seed": entry.seed,
+        "groups": list(entry.configuration.groups),
+        "stage": entry.stage,
+        "status": entry.status.value,
+        "reason": entry.reason,
+        "iteration": max(0, entry.iteration),
         "end_ms": run.end_ms,
-        "decision": tags.get(record.DECISION, ""),
-        "extractor": tags.get(record.EXTRACTOR, ""),
+        "decision": entry.decision,
+        "extractor": entry.extractor,
     }
-    row |= {f"{PARAM}{k}": v for k, v in json.loads(tags[record.SETTINGS]).items()}
+    row |= {f"{PARAM}{k}": v for k, v in entry.configuration.settings.items()}
     return row | {f"{METRIC}{k}": point.value for k, point in run.metrics.items()}
 
 
 def _origin(run: SeedRun) -> dict[str, Any]:
     """What tells where numbers come from."""
-    prefix = "introsearch.version."
-    tags = run.tags
-    versions = {k.removeprefix(prefix): v for k, v in tags.items() if k.startswith(prefix)}
-    versions["commit"] = tags.get("mlflow.source.git.commit", "")
+    origin = run.entry.origin
+    versions = {**origin.versions, "commit": origin.commit}
     return {
-        "variant": " + ".join(json.loads(tags[record.VARIANTS])),
+        "variant": " + ".join(run.entry.configuration.variants),
         **{f"{VERSION}{name}": value for name, value in versions.items()},
     }

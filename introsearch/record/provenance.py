@@ -11,23 +11,22 @@ from importlib.metadata import version
 from pathlib import Path
 
 from introsearch.record.address import without_password
+from introsearch.record.tags import Origin
+
+_PACKAGES = ("introsearch", "torch", "ray", "mlflow")
 
 
 @functools.cache
-def provenance() -> dict[str, str]:
-    """What is needed to trace and repeat a run, as tags."""
-    packages = ("introsearch", "torch", "ray", "mlflow")
-    tags = {f"introsearch.version.{name}": version(name) for name in packages}
-    tags["introsearch.version.python"] = platform.python_version()
-    tags["introsearch.host"] = platform.node()
-    tags["introsearch.command"] = _command()
-    tags["mlflow.user"] = os.environ.get("USER", "")
-    commit = _git_commit()
-    return tags | ({"mlflow.source.git.commit": commit} if commit else {})
-
-
-def _command() -> str:
-    return without_password(" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]))[:500]
+def origin() -> Origin:
+    """What is needed to trace and repeat what this process runs."""
+    versions = {name: version(name) for name in _PACKAGES}
+    return Origin(
+        versions=versions | {"python": platform.python_version()},
+        host=platform.node(),
+        command=without_password(" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]))[:500],
+        user=os.environ.get("USER", ""),
+        commit=_git_commit(),
+    )
 
 
 def _git_commit() -> str:

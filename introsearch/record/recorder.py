@@ -1,25 +1,36 @@
-"""The record of a study in MLflow: study > configuration > seed, written by the driver alone."""
+"""Writes the record of a study: study > configuration > seed. The driver alone writes."""
 
 from __future__ import annotations
 
-import json
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import Experiment, Metric, Param, Run, RunTag
 
 from introsearch.errors import ConfigError
-from introsearch.record import tags as record
-from introsearch.record.provenance import provenance
-from introsearch.record.runs import runs_of, suggested_in
+from introsearch.record import artifacts
+from introsearch.record.provenance import origin
+from introsearch.record.runs import SeedRun, read_seed_runs, runs_of
+from introsearch.record.status import recorded_trial
+from introsearch.record.store import store_errors
+from introsearch.record.tags import (
+    CHOSEN,
+    LEVEL,
+    STATUS,
+    SUGGESTED,
+    ConfigurationEntry,
+    SeedEntry,
+    StudyEntry,
+)
 from introsearch.record.views import views
+from introsearch.results.status.model import RecordedTrial
 from introsearch.statuses import Status
-from introsearch.study.model import Configuration, Study, Trial, trial_name
+from introsearch.study.model import Configuration, Resources, Study, Trial
 from introsearch.study.search.edits import fingerprint
 from introsearch.study.search.expand import expand
 from introsearch.study.search.suggestions import Suggested
@@ -27,9 +38,9 @@ from introsearch.study.stopping.compared import ACTIVE_UNITS, compared_key, comp
 from introsearch.trial.evaluation import EVALUATION_SECONDS, SECONDS, Evaluation
 from introsearch.trial.order import order_of
 
-PARENT = "mlflow.parentRunId"
-EVALUATIONS_PER_BATCH = 20  # MLflow splits batches of more than 1,000 metrics
-MLFLOW_STATUS = {
+_PARENT = "mlflow.parentRunId"
+_EVALUATIONS_PER_BATCH = 20  # MLflow splits batches of more than 1,000 metrics
+_MLFLOW_STATUS = {
     Status.FINISHED: "FINISHED",
     Status.STOPPED: "FINISHED",
     Status.DIVERGED: "FAILED",
@@ -39,146 +50,148 @@ MLFLOW_STATUS = {
 
 @dataclass
 class TrialState:
-    """What the record knows of a trial.
+    """What the record knows of a trial while its study runs.
 
     Attributes:
-        run_id: of its seed run.
-        status: one of the statuses in `record.tags`.
-        iteration: the last iteration that is recorded; -1 if none.
-        rungs: the metric that rungs compare, by iteration.
-        metrics: last values.
-        costly_metrics: whether its worker was told to compute the costly metrics too.
+        run_id: of its run.
+        entry: what its run says.
+        metrics: last values, wall times among them.
+        last_ms: when it was last evaluated, in milliseconds since 1970.
+        end_ms: when its run was closed.
     """
 
     run_id: str
-    status: Status = Status.RUNNING
-    iteration: int = -1
-    rungs: dict[int, float] = field(default_factory=dict)
+    entry: SeedEntry
     metrics: dict[str, float] = field(default_factory=dict)
-    costly_metrics: bool = True
+    last_ms: int | None = None
+    end_ms: int | None = None
+
+    @property
+    def status(self) -> Status:
+        return self.entry.status
+
+    @property
+    def iteration(self) -> int:
+        """The last iteration that is recorded; -1 if none."""
+        return self.entry.iteration
+
+    @property
+    def costly_metrics(self) -> bool:
+        """Whether its worker was told to compute the costly metrics too."""
+        return bool(self.entry.manner.get("costly_metrics", True))
 
 
-class Recorder:
-    """Finds or makes the runs of a study, and writes to them. Reopening one continues it.
+def open_recorder(client: MlflowClient, study: Study, *, folder: Path) -> Recorder:
+    """Find or make the runs of a study in the record, and begin to write to them.
 
     Args:
         client: of an open store.
         study: the study; its name is the experiment's.
         folder: of the study's files; artifacts of a local store go there too.
 
+    Raises:
+        ConfigError: the study was deleted from the store.
+    """
+    experiment_id = _find_or_make_experiment(client, study, folder)
+    for tag, view in views(study).items():
+        client.set_experiment_tag(experiment_id, tag, view)
+    return Recorder(
+        client,
+        study,
+        experiment_id=experiment_id,
+        study_run=_find_or_make_study_run(client, study, experiment_id),
+    )
+
+
+class Recorder:
+    """Writes to the runs of a study, and knows what is recorded.
+
+    Args:
+        client: of an open store.
+        study: the study.
+        experiment_id: of its experiment.
+        study_run: the id of its own run.
+
     Attributes:
         resources: what a trial really gets.
         suggested: what tpe has suggested so far, by configuration.
+        trials: what the record knows of each trial, by name.
     """
 
-    def __init__(self, client: MlflowClient, study: Study, *, folder: Path) -> None:
+    def __init__(
+        self, client: MlflowClient, study: Study, *, experiment_id: str, study_run: str
+    ) -> None:
         self.client = client
         self.study = study
-        self.resources = study.resources
-        self.experiment_id = self._find_or_make_experiment(folder)
-        self.study_run = self._find_or_make_study_run()
-        for tag, view in views(study).items():
-            client.set_experiment_tag(self.experiment_id, tag, view)
-        self.configuration_runs = {
-            run.data.tags[record.CONFIG_ID]: run
-            for run in runs_of(client, self.experiment_id, level="configuration")
+        self.experiment_id = experiment_id
+        self.study_run = study_run
+        self.resources: Resources = study.resources
+        entries = {
+            (entry := ConfigurationEntry.from_tags(run.data.tags)).configuration.id: (run, entry)
+            for run in runs_of(client, experiment_id, level="configuration")
         }
-        self.suggested = suggested_in(self.configuration_runs.values())
-        self.trials = {
-            trial_name(run.data.tags[record.CONFIG_ID], int(run.data.tags[record.SEED])): _state(
-                run, key=compared_key(study)
-            )
-            for run in runs_of(client, self.experiment_id, level="seed")
-        }
+        self._configuration_runs = {i: run for i, (run, _) in entries.items()}
+        self.suggested = {i: e.suggested for i, (_, e) in entries.items() if e.suggested}
+        self.trials = {run.entry.name: _state(run) for run in read_seed_runs(client, experiment_id)}
 
     # -- study ----------------------------------------------------------------------------------
 
-    def _find_or_make_experiment(self, folder: Path) -> str:
-        found = self.client.get_experiment_by_name(self.study.name)
-        if found is not None and found.lifecycle_stage == "deleted":
-            raise ConfigError(
-                f"the study {self.study.name!r} was deleted from the store",
-                hint=f"run it under another --name, or bring it back: "
-                f"mlflow experiments restore --experiment-id {found.experiment_id}",
-            )
-        if found is not None:
-            return str(found.experiment_id)
-        local = self.client.tracking_uri.startswith("sqlite:")
-        location = (folder / "artifacts").resolve().as_uri() if local else None
-        return str(self.client.create_experiment(self.study.name, artifact_location=location))
-
-    def _find_or_make_study_run(self) -> str:
-        found = next(runs_of(self.client, self.experiment_id, level="study"), None)
-        if found is None:
-            found = self.client.create_run(
-                self.experiment_id, run_name=self.study.name, tags={record.LEVEL: "study"}
-            )
-        run_id = str(found.info.run_id)
-        self.client.log_dict(run_id, self.study.to_dict(), record.STUDY_ARTIFACT)
-        self.client.update_run(run_id, status="RUNNING")
-        folders = json.dumps(self.study.module_folders)
-        tags = {
-            record.STATUS: Status.RUNNING,
-            record.MODULE_FOLDERS: folders,
-            record.EXPANSION: fingerprint(self.study.to_dict(), expand(self.study)),
-        }
-        self._tag(run_id, provenance() | tags)
-        return run_id
-
+    @store_errors
     def end_study(self, status: Status) -> None:
         """Close the study's own run; `status` is `FINISHED`, `FAILED` or `INTERRUPTED`."""
-        self.client.set_terminated(self.study_run, MLFLOW_STATUS.get(status, "KILLED"))
-        self._tag(self.study_run, {record.STATUS: status})
+        self.client.set_terminated(self.study_run, _MLFLOW_STATUS.get(status, "KILLED"))
+        _tag(self.client, self.study_run, {STATUS: status.value})
 
+    @store_errors
     def attach_table(self, name: str, text: str) -> None:
         """Keep a table with the study's run."""
-        self.client.log_text(self.study_run, text, name)
+        artifacts.put_text(self.client, self.study_run, text, name)
 
     # -- trials ---------------------------------------------------------------------------------
 
+    @store_errors
     def start(self, trial: Trial) -> None:
         """Open the trial's run, or reopen the one it has."""
+        manner = order_of(self.study, trial, resources=self.resources, folder="").manner()
         if trial.name in self.trials:
             state = self.trials[trial.name]
-            state.status = Status.RUNNING
             self.client.update_run(state.run_id, status="RUNNING")
             # Once more, in case that an earlier driver was killed between making and describing.
             self._log_params(state.run_id, trial.configuration, seed=trial.seed)
-            again = {
-                record.STAGE: trial.stage,
-                record.STATUS: Status.RUNNING,
-                record.REASON: "",
-                record.DECISION: "",
-                record.MANNER: self._manner(trial),
-            }
             # Groups and variants may have other names by now, and the code may be newer.
-            self._tag(state.run_id, _configuration_tags(trial.configuration) | provenance() | again)
+            self._set(
+                state,
+                configuration=trial.configuration,
+                stage=trial.stage,
+                status=Status.RUNNING,
+                reason="",
+                decision="",
+                manner=manner,
+                origin=origin(),
+            )
             return
+        entry = SeedEntry(
+            configuration=trial.configuration,
+            seed=trial.seed,
+            stage=trial.stage,
+            manner=manner,
+            origin=origin(),
+        )
         run = self._make_run(
             _label(trial.configuration, f" seed {trial.seed}"),
             level="seed",
             parent=self._configuration_run(trial.configuration).info.run_id,
-            tags=_configuration_tags(trial.configuration)
-            | {
-                record.SEED: str(trial.seed),
-                record.STAGE: trial.stage,
-                record.STATUS: Status.RUNNING,
-                record.MANNER: self._manner(trial),
-            }
-            | provenance(),
+            tags=entry.to_tags(),
         )
         self._log_params(run.info.run_id, trial.configuration, seed=trial.seed)
-        self.trials[trial.name] = TrialState(run.info.run_id)
-
-    def _manner(self, trial: Trial) -> str:
-        order = order_of(self.study, trial, resources=self.resources, folder="")
-        return json.dumps(order.manner())
+        self.trials[trial.name] = TrialState(run.info.run_id, entry)
 
     def has_costly_metrics(self, trial: Trial) -> bool:
         """False for a finished trial of a select seed that is to be reported only now."""
         state = self.trials.get(trial.name)
         return state is None or state.status != Status.FINISHED or state.costly_metrics
 
+    @store_errors
     def log(self, trial: Trial, evaluations: Sequence[Evaluation], *, rungs: Sequence[int]) -> None:
         """Write those evaluations that are not recorded yet, few at a time.
 
@@ -192,24 +205,27 @@ class Recorder:
             lacking = {k: v for k, v in last.metrics.items() if k not in state.metrics}
             if last.iteration == state.iteration and lacking:
                 new = [replace(last, metrics=lacking)]
-        for start in range(0, len(new), EVALUATIONS_PER_BATCH):
-            self._log_batch(state, new[start : start + EVALUATIONS_PER_BATCH], rungs)
+        for start in range(0, len(new), _EVALUATIONS_PER_BATCH):
+            self._log_batch(state, new[start : start + _EVALUATIONS_PER_BATCH], rungs)
 
     def _log_batch(
         self, state: TrialState, evaluations: Sequence[Evaluation], rungs: Sequence[int]
     ) -> None:
+        at_rungs = self._rungs(state)
         for e in evaluations:
             value = compared_value(self.study, e.metrics)
             if e.iteration in rungs and value is not None:
-                state.rungs[e.iteration] = value
-            state.metrics |= e.metrics
-        state.iteration = evaluations[-1].iteration
-        tags = {
-            record.ITERATION: str(state.iteration),
-            record.RUNGS: json.dumps({compared_key(self.study): state.rungs}),
-        }
-        if evaluations[-1].extractor:
-            tags[record.EXTRACTOR] = evaluations[-1].extractor
+                at_rungs[e.iteration] = value
+            state.metrics |= _recorded(e)
+        last = evaluations[-1]
+        state.last_ms = last.timestamp_ms
+        state.entry = replace(
+            state.entry,
+            iteration=last.iteration,
+            rungs={compared_key(self.study): at_rungs},
+            extractor=last.extractor or state.entry.extractor,
+        )
+        tags = state.entry.to_tags("iteration", "rungs", "extractor")
         self.client.log_batch(
             state.run_id,
             metrics=[
@@ -220,22 +236,30 @@ class Recorder:
             tags=[RunTag(k, v) for k, v in tags.items()],
         )
 
+    def _rungs(self, state: TrialState) -> dict[int, float]:
+        """The values of what rungs compare now; values under another word do not count."""
+        return dict(state.entry.rungs.get(compared_key(self.study), {}))
+
+    @store_errors
     def rung_values(self, trial: Trial, *, rungs: Sequence[int]) -> Mapping[int, float]:
         """The compared metric at each rung that a recorded trial has reached.
 
         A study file's metric or rungs may have changed since the trial was recorded.
         """
         state = self.trials[trial.name]
-        if any(rung <= state.iteration and rung not in state.rungs for rung in rungs):
+        known = self._rungs(state)
+        if any(rung <= state.iteration and rung not in known for rung in rungs):
             metrics: dict[int, dict[str, float]] = {rung: {} for rung in rungs}
             for name in (self.study.compared_metric, *ACTIVE_UNITS):
                 for point in self.client.get_metric_history(state.run_id, name):
                     if point.step in metrics:
                         metrics[point.step][name] = point.value
             values = {rung: compared_value(self.study, of) for rung, of in metrics.items()}
-            state.rungs |= {rung: value for rung, value in values.items() if value is not None}
-        return {rung: value for rung, value in state.rungs.items() if rung in rungs}
+            known |= {rung: value for rung, value in values.items() if value is not None}
+            state.entry = replace(state.entry, rungs={compared_key(self.study): known})
+        return {rung: value for rung, value in known.items() if rung in rungs}
 
+    @store_errors
     def end(
         self,
         trial: Trial,
@@ -243,7 +267,7 @@ class Recorder:
         *,
         reason: str = "",
         decision: str = "",
-        artifacts: Sequence[Path] = (),
+        files: Sequence[Path] = (),
     ) -> None:
         """Close a trial's run with its status, the reason, and its figures or traceback.
 
@@ -251,26 +275,50 @@ class Recorder:
         that leaves a trial to be ended again, whatever of its end was written.
         """
         state = self.trials[trial.name]
-        state.status = status
-        for path in artifacts:
-            self.client.log_artifact(state.run_id, str(path))
-        self.client.set_terminated(state.run_id, MLFLOW_STATUS.get(status, "KILLED"))
-        self._tag(
-            state.run_id,
-            {record.STATUS: status, record.REASON: reason[:500], record.DECISION: decision},
-        )
+        for path in files:
+            artifacts.put_file(self.client, state.run_id, path)
+        self.client.set_terminated(state.run_id, _MLFLOW_STATUS.get(status, "KILLED"))
+        self._set(state, status=status, reason=reason, decision=decision)
+        state.end_ms = time.time_ns() // 1_000_000
+
+    def recorded(self) -> dict[str, RecordedTrial]:
+        """What is recorded of every trial now, by name."""
+        metric = self.study.metric.name
+        return {
+            name: recorded_trial(
+                state.run_id,
+                state.entry,
+                state.metrics,
+                metric=metric,
+                last_ms=state.last_ms,
+                end_ms=state.end_ms,
+            )
+            for name, state in self.trials.items()
+        }
+
+    def _set(self, state: TrialState, **changes: Any) -> None:
+        """Change what a trial's run says."""
+        state.entry = replace(state.entry, **changes)
+        _tag(self.client, state.run_id, state.entry.to_tags(*changes))
 
     # -- configurations -------------------------------------------------------------------------
 
+    @property
+    def configurations(self) -> Collection[str]:
+        """Identities of the configurations that have a run."""
+        return self._configuration_runs.keys()
+
+    @store_errors
     def note_suggestion(self, configuration: Configuration, suggested: Suggested) -> None:
         """Keep how a configuration was chosen, before any of its trials starts."""
-        tag = {record.SUGGESTED: suggested.to_json()}
-        is_old = configuration.id in self.configuration_runs
-        run = self._configuration_run(configuration, more=tag)
+        entry = ConfigurationEntry(configuration=configuration, suggested=suggested)
+        is_old = configuration.id in self._configuration_runs
+        run = self._configuration_run(configuration, entry=entry)
         if is_old:
-            self._tag(run.info.run_id, tag)
+            _tag(self.client, run.info.run_id, {SUGGESTED: suggested.to_json()})
         self.suggested[configuration.id] = suggested
 
+    @store_errors
     def summarise(
         self,
         configuration: Configuration,
@@ -288,7 +336,8 @@ class Recorder:
         run = self._configuration_run(configuration)
         finite = {key: value for key, value in statistics.items() if math.isfinite(value)}
         chosen = ", ".join(chosen_in)
-        if run.data.metrics == finite and run.data.tags.get(record.CHOSEN) == chosen:
+        before = ConfigurationEntry.from_tags(run.data.tags).chosen_in
+        if run.data.metrics == finite and before == chosen:
             return
         now = time.time_ns() // 1_000_000
         # A killed driver may have left the metrics without the tag, which MLflow writes later.
@@ -297,73 +346,85 @@ class Recorder:
         self.client.log_batch(
             run.info.run_id,
             metrics=[Metric(key, value, now, 0) for key, value in new.items()],
-            tags=[RunTag(record.CHOSEN, chosen)],
+            tags=[RunTag(CHOSEN, chosen)],
         )
 
     def _configuration_run(
-        self, configuration: Configuration, *, more: Mapping[str, str] | None = None
+        self, configuration: Configuration, *, entry: ConfigurationEntry | None = None
     ) -> Run:
-        known = self.configuration_runs.get(configuration.id)
+        known = self._configuration_runs.get(configuration.id)
         if known is None or not known.data.params:
             known = known or self._make_run(
                 _label(configuration),
                 level="configuration",
                 parent=self.study_run,
-                tags={**_configuration_tags(configuration), **(more or {})},
+                tags=(entry or ConfigurationEntry(configuration=configuration)).to_tags(),
             )
             self._log_params(known.info.run_id, configuration)
-            self.configuration_runs[configuration.id] = self.client.get_run(known.info.run_id)
-        return self.configuration_runs[configuration.id]
+            self._configuration_runs[configuration.id] = self.client.get_run(known.info.run_id)
+        return self._configuration_runs[configuration.id]
 
     def _make_run(self, name: str, *, level: str, parent: str, tags: Mapping[str, str]) -> Run:
         return self.client.create_run(
-            self.experiment_id,
-            run_name=name,
-            tags={record.LEVEL: level, PARENT: parent, **tags},
+            self.experiment_id, run_name=name, tags={LEVEL: level, _PARENT: parent, **tags}
         )
 
     def _log_params(self, run_id: str, configuration: Configuration, **more: Any) -> None:
-        values = {
-            "trainer": configuration.trainer,
-            **configuration.settings,
-            **more,
-        }
+        values = {"trainer": configuration.trainer, **configuration.settings, **more}
         self.client.log_batch(run_id, params=[Param(k, str(v)) for k, v in values.items()])
 
-    def _tag(self, run_id: str, tags: Mapping[str, str]) -> None:
-        self.client.log_batch(run_id, tags=[RunTag(k, v) for k, v in tags.items()])
+
+def _find_or_make_experiment(client: MlflowClient, study: Study, folder: Path) -> str:
+    found: Experiment | None = client.get_experiment_by_name(study.name)
+    if found is not None and found.lifecycle_stage == "deleted":
+        raise ConfigError(
+            f"the study {study.name!r} was deleted from the store",
+            hint=f"run it under another --name, or bring it back: "
+            f"mlflow experiments restore --experiment-id {found.experiment_id}",
+        )
+    if found is not None:
+        return str(found.experiment_id)
+    location = artifacts.location_for(client, folder)
+    return str(client.create_experiment(study.name, artifact_location=location))
 
 
-def _state(run: Run, *, key: str) -> TrialState:
-    tags = run.data.tags
-    status = Status(tags[record.STATUS])
-    rungs = json.loads(tags.get(record.RUNGS, "{}")).get(key, {})
+def _find_or_make_study_run(client: MlflowClient, study: Study, experiment_id: str) -> str:
+    found = next(runs_of(client, experiment_id, level="study"), None)
+    if found is None:
+        found = client.create_run(experiment_id, run_name=study.name, tags={LEVEL: "study"})
+    run_id = str(found.info.run_id)
+    artifacts.put_json(client, run_id, study.to_dict(), artifacts.STUDY)
+    client.update_run(run_id, status="RUNNING")
+    entry = StudyEntry(
+        status=Status.RUNNING,
+        module_folders=study.module_folders,
+        expansion=fingerprint(study.to_dict(), expand(study)),
+        origin=origin(),
+    )
+    _tag(client, run_id, entry.to_tags())
+    return run_id
+
+
+def _tag(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> None:
+    client.log_batch(run_id, tags=[RunTag(k, v) for k, v in tags.items()])
+
+
+def _state(run: SeedRun) -> TrialState:
+    """Only one driver at a time works on a study: what seems to run was killed."""
+    killed = run.entry.status == Status.RUNNING
+    times = [point.time_ms for name, point in run.metrics.items() if name == SECONDS]
     return TrialState(
-        run_id=run.info.run_id,
-        # Only one driver at a time works on a study: what seems to run was killed.
-        status=Status.INTERRUPTED if status == Status.RUNNING else status,
-        iteration=int(tags.get(record.ITERATION, -1)),
-        rungs={int(k): v for k, v in rungs.items()},
-        metrics=dict(run.data.metrics),
-        costly_metrics=json.loads(tags.get(record.MANNER, "{}")).get("costly_metrics", True),
+        run_id=run.run_id,
+        entry=replace(run.entry, status=Status.INTERRUPTED) if killed else run.entry,
+        metrics={name: point.value for name, point in run.metrics.items()},
+        last_ms=max(times, default=None),
+        end_ms=run.end_ms,
     )
 
 
 def _label(configuration: Configuration, seed: str = "") -> str:
     """How a run is called in the UI; nothing is ever read out of it."""
     return f"{' + '.join(configuration.groups)}{seed} ({configuration.id})"
-
-
-def _configuration_tags(configuration: Configuration) -> dict[str, str]:
-    return {
-        record.CONFIG_ID: configuration.id,
-        record.TRAINER: configuration.trainer,
-        record.SETTINGS: json.dumps(configuration.settings),
-        record.GROUPS: json.dumps(configuration.groups),
-        record.VARIANTS: json.dumps(configuration.variants),
-        "group": " + ".join(configuration.groups),  # for columns of the UI
-        "variant": " + ".join(configuration.variants),
-    }
 
 
 def _recorded(evaluation: Evaluation) -> dict[str, float]:

@@ -10,12 +10,12 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from introsearch.errors import ConfigError
-from introsearch.record import tags as record
-from introsearch.record.provenance import provenance
-from introsearch.record.results import download_study
-from introsearch.record.runs import read_seed_runs, runs_of, suggested_in
+from introsearch.record import artifacts
+from introsearch.record.provenance import origin
+from introsearch.record.results import load_recorded
+from introsearch.record.runs import read_seed_runs, read_suggested, runs_of
+from introsearch.record.tags import StudyEntry
 from introsearch.statuses import SETTLED
-from introsearch.study.file.loader import load_study
 from introsearch.study.model import Study
 from introsearch.study.search.edits import (
     Edit,
@@ -28,7 +28,6 @@ from introsearch.study.search.edits import (
 from introsearch.study.search.expand import Expansion, expand
 from introsearch.study.search.suggestions import expand_suggested
 
-TAGS = (record.CONFIG_ID, record.SEED, record.STATUS)
 HINT = (
     "--name OTHER starts a record of its own; --accept-edit goes on in this one, where trials that "
     "have ended are not run again, and those that no longer belong to the study no longer count"
@@ -53,7 +52,7 @@ def refuse_edit(client: MlflowClient, study: Study) -> None:
     before = _load(study, path, run)
     configurations = _expansions(client, experiment.experiment_id, before, study)
     definition = json.loads(path.read_text(encoding="utf-8"))
-    recorded = run.data.tags.get(record.EXPANSION)
+    recorded = StudyEntry.from_tags(run.data.tags).expansion
     if recorded and leads_elsewhere(recorded, definition, expand(before)):
         raise _other_version(study, run, num_ended=len(ended))
     lost = orphans(ended, (before, configurations[0]), (study, configurations[1]))
@@ -70,16 +69,16 @@ def refuse_edit(client: MlflowClient, study: Study) -> None:
 
 def _ended(client: MlflowClient, experiment_id: str) -> list[EndedTrial]:
     return [
-        EndedTrial(run.tags[record.CONFIG_ID], int(run.tags[record.SEED]))
-        for run in read_seed_runs(client, experiment_id, tags=TAGS, metrics=())
-        if run.tags[record.STATUS] in SETTLED
+        EndedTrial(run.entry.config_id, run.entry.seed)
+        for run in read_seed_runs(client, experiment_id, attributes=(), metrics=())
+        if run.entry.status in SETTLED
     ]
 
 
 def _recorded_file(client: MlflowClient, run: Run) -> Path | None:
     """The study as it was last run; None if a driver was killed before it was written whole."""
     try:
-        path = download_study(client, run)
+        path = artifacts.fetch(client, run, artifacts.STUDY)
         json.loads(path.read_text(encoding="utf-8"))
     except (ConfigError, ValueError):
         return None
@@ -87,9 +86,8 @@ def _recorded_file(client: MlflowClient, run: Run) -> Path | None:
 
 
 def _load(study: Study, path: Path, run: Run) -> Study:
-    folders = json.loads(run.data.tags.get(record.MODULE_FOLDERS, "[]"))
     try:
-        return load_study(path, name=study.name, module_folders=[*folders, str(Path.cwd())])
+        return load_recorded(run, path, name=study.name)
     except ConfigError as error:
         raise ConfigError(
             f"what was last run under the name {study.name!r} cannot be compared with this: "
@@ -100,20 +98,18 @@ def _load(study: Study, path: Path, run: Run) -> Study:
 
 
 def _expansions(client: MlflowClient, experiment_id: str, *studies: Study) -> tuple[Expansion, ...]:
-    runs = runs_of(client, experiment_id, level="configuration")
     tpe = any(study.method == "tpe" for study in studies)
-    suggested = suggested_in(runs) if tpe else {}
+    suggested = read_suggested(client, experiment_id) if tpe else []
     return tuple(
-        expand_suggested(study, suggested.values()) if study.method == "tpe" else expand(study)
+        expand_suggested(study, suggested) if study.method == "tpe" else expand(study)
         for study in studies
     )
 
 
 def _other_version(study: Study, run: Run, *, num_ended: int) -> ConfigError:
-    words = ("introsearch.version.introsearch", "mlflow.source.git.commit")
     versions = [
-        " ".join(tags[word][:12] for word in words if word in tags)
-        for tags in (run.data.tags, provenance())
+        f"{of.versions.get('introsearch', '')} {of.commit[:12]}".strip()
+        for of in (StudyEntry.from_tags(run.data.tags).origin, origin())
     ]
     edit = Edit("version of introsearch", *versions)
     message = (

@@ -6,15 +6,16 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
+from introsearch.record import artifacts
 from introsearch.record.address import without_user
 from introsearch.record.results import study_run
 from introsearch.record.runs import find_experiment, read_histories
+from introsearch.record.store import store_errors
 from introsearch.results.report.contents import StudyReport, followed, make_report
 from introsearch.results.result import StudyResult
 
-ARTIFACTS = "report"
 
-
+@store_errors
 def read_report(client: MlflowClient, result: StudyResult) -> StudyReport:
     """The report of a recorded study.
 
@@ -30,6 +31,7 @@ def read_report(client: MlflowClient, result: StudyResult) -> StudyReport:
     return make_report(result, read_histories(client, experiment_id, run_ids, metric=metric))
 
 
+@store_errors
 def attach_report(client: MlflowClient, name: str, folder: Path) -> None:
     """Keep a report with the study's run; an earlier one is replaced.
 
@@ -38,9 +40,11 @@ def attach_report(client: MlflowClient, name: str, folder: Path) -> None:
         name: the study's name.
         folder: of the report.
     """
-    client.log_artifacts(study_run(client, name).info.run_id, str(folder), ARTIFACTS)
+    run_id = study_run(client, name).info.run_id
+    artifacts.put_folder(client, run_id, folder, artifacts.REPORT)
 
 
+@store_errors
 def runs_url(client: MlflowClient, name: str) -> str:
     """Where an MLflow server shows a study's runs; empty for a database, which has no pages."""
     uri = str(client.tracking_uri)

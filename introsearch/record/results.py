@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from mlflow.exceptions import MlflowException
 
-from introsearch.errors import ConfigError
-from introsearch.record import tags as record
+from introsearch.record import artifacts
 from introsearch.record.frames import read_frame
 from introsearch.record.runs import find_experiment, read_expansion, runs_of
+from introsearch.record.store import store_errors
+from introsearch.record.tags import StudyEntry
 from introsearch.results.result import StudyResult, choose_configurations, summary_of
 from introsearch.study.file.loader import load_study
 from introsearch.study.model import Study
 
 
+@store_errors
 def read_study(client: MlflowClient, name: str) -> Study:
     """The study as it was last run under that name.
 
@@ -25,25 +25,22 @@ def read_study(client: MlflowClient, name: str) -> Study:
         ConfigError: the store has no such study, or not its description any more.
     """
     run = study_run(client, name)
-    folders = json.loads(run.data.tags.get(record.MODULE_FOLDERS, "[]"))
-    path = download_study(client, run)
-    return load_study(path, name=name, module_folders=[*folders, str(Path.cwd())])
+    return load_recorded(run, artifacts.fetch(client, run, artifacts.STUDY), name=name)
 
 
-def download_study(client: MlflowClient, run: Run) -> Path:
-    """The file that describes the study of a study's own run.
+def load_recorded(run: Run, path: Path, *, name: str) -> Study:
+    """The study that a study's own run describes.
+
+    Args:
+        run: the run.
+        path: its description, fetched.
+        name: the study's.
 
     Raises:
-        ConfigError: it is not there any more.
+        ConfigError: it is not legal any more.
     """
-    try:
-        return Path(client.download_artifacts(run.info.run_id, record.STUDY_ARTIFACT))
-    except (MlflowException, OSError) as error:
-        raise ConfigError(
-            f"{record.STUDY_ARTIFACT} of the study {run.info.run_name!r} cannot be read: "
-            f"{str(error).partition(chr(10))[0][:200]}",
-            hint="the record's artifacts must be reachable from here; `run` writes it again",
-        ) from error
+    folders = StudyEntry.from_tags(run.data.tags).module_folders
+    return load_study(path, name=name, module_folders=[*folders, str(Path.cwd())])
 
 
 def study_run(client: MlflowClient, name: str) -> Run:
@@ -55,6 +52,7 @@ def study_run(client: MlflowClient, name: str) -> Run:
     return next(runs_of(client, find_experiment(client, name), level="study"))
 
 
+@store_errors
 def read_result(client: MlflowClient, study: Study) -> StudyResult:
     """All that is recorded of `study` by now.
 

@@ -22,14 +22,15 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import aliased
 
 from introsearch.errors import ConfigError, RecordError, nearest_hint
-from introsearch.record import tags as record
+from introsearch.record.store import store_errors
+from introsearch.record.tags import LEVEL, ConfigurationEntry, SeedEntry, tags_of
 from introsearch.study.model import Study
 from introsearch.study.search.expand import Expansion, expand
 from introsearch.study.search.suggestions import Suggested, expand_suggested
 
 PAGE = 1_000
-WAIT_FOR_LOCK_S = 20  # a writer holds a SQLite file for milliseconds
-NUM_CONNECTIONS = 8  # to a server, which tells the history of one run at a time
+_WAIT_FOR_LOCK_S = 20  # a writer holds a SQLite file for milliseconds
+_NUM_CONNECTIONS = 8  # to a server, which tells the history of one run at a time
 
 
 class Point(NamedTuple):
@@ -41,18 +42,20 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SeedRun:
-    """One recorded trial.
+    """The run of one trial.
 
     Attributes:
         run_id: of its MLflow run.
+        study: name of the study that it belongs to; empty if that was not asked for.
         end_ms: when the run was closed, in milliseconds since 1970.
-        tags: by name.
+        entry: what it says.
         metrics: last values by name; NaN as it was logged.
     """
 
     run_id: str
+    study: str = ""
     end_ms: int | None
-    tags: Mapping[str, str]
+    entry: SeedEntry
     metrics: Mapping[str, Point]
 
 
@@ -60,7 +63,7 @@ def read_seed_runs(
     client: MlflowClient,
     experiment_id: str,
     *,
-    tags: Collection[str] | None = None,
+    attributes: Collection[str] | None = None,
     metrics: Collection[str] | None = None,
 ) -> list[SeedRun]:
     """All seed runs of an experiment, in the order in which they were started.
@@ -68,16 +71,24 @@ def read_seed_runs(
     Args:
         client: of the store; a database is read directly, a server through MLflow.
         experiment_id: the experiment.
-        tags: names of those that are wanted; all of them unless given.
+        attributes: those of `SeedEntry` that are wanted beside identity, seed and status, which is
+            faster; all of them unless given.
         metrics: names of those that are wanted; all of them unless given.
 
     Raises:
         RecordError: the database is locked, damaged, or does not answer.
     """
     if _is_server(client):
-        return [_from_server(run) for run in runs_of(client, experiment_id, level="seed")]
+        return [seed_run(run) for run in runs_of(client, experiment_id, level="seed")]
+    tags = None if attributes is None else tags_of(attributes)
     with _connected(client.tracking_uri) as database:
         return _from_database(database, int(experiment_id), tags=tags, metrics=metrics)
+
+
+@store_errors
+def read_values(client: MlflowClient, run: SeedRun, *, name: str) -> dict[int, float]:
+    """A metric of one run over training, NaN included, by iteration."""
+    return {p.step: p.value for p in client.get_metric_history(run.run_id, name)}
 
 
 def read_histories(
@@ -95,7 +106,7 @@ def read_histories(
         RecordError: as for `read_seed_runs`.
     """
     if _is_server(client):
-        with ThreadPoolExecutor(NUM_CONNECTIONS) as pool:
+        with ThreadPoolExecutor(_NUM_CONNECTIONS) as pool:
             found = pool.map(lambda run_id: client.get_metric_history(run_id, metric), run_ids)
             points = [
                 (run_id, point.step, point.value)
@@ -125,7 +136,7 @@ def runs_of(
         where: a further condition, as MLflow writes it.
     """
     token = None
-    condition = f"tags.`{record.LEVEL}` = '{level}'" + (f" AND {where}" if where else "")
+    condition = f"tags.`{LEVEL}` = '{level}'" + (f" AND {where}" if where else "")
     while True:
         page = client.search_runs(
             [experiment_id],
@@ -140,16 +151,6 @@ def runs_of(
             return
 
 
-def suggested_in(configuration_runs: Iterable[Run]) -> dict[str, Suggested]:
-    """What tpe has suggested so far, by configuration."""
-    suggested = {}
-    for run in configuration_runs:
-        config_id, text = run.data.tags[record.CONFIG_ID], run.data.tags.get(record.SUGGESTED)
-        if text is not None:
-            suggested[config_id] = Suggested.from_json(text, config_id=config_id)
-    return suggested
-
-
 def read_expansion(client: MlflowClient, study: Study) -> Expansion:
     """A study's configurations; those of tpe are in its record.
 
@@ -158,8 +159,14 @@ def read_expansion(client: MlflowClient, study: Study) -> Expansion:
     """
     if study.method != "tpe":
         return expand(study)
-    runs = runs_of(client, find_experiment(client, study.name), level="configuration")
-    return expand_suggested(study, suggested_in(runs).values())
+    return expand_suggested(study, read_suggested(client, find_experiment(client, study.name)))
+
+
+def read_suggested(client: MlflowClient, experiment_id: str) -> list[Suggested]:
+    """What tpe has suggested so far."""
+    runs = runs_of(client, experiment_id, level="configuration")
+    entries = (ConfigurationEntry.from_tags(run.data.tags) for run in runs)
+    return [entry.suggested for entry in entries if entry.suggested is not None]
 
 
 def find_experiment(client: MlflowClient, name: str) -> str:
@@ -187,16 +194,20 @@ def _is_server(client: MlflowClient) -> bool:
     return str(client.tracking_uri).startswith("http")
 
 
-def _from_server(run: Run) -> SeedRun:
-    points = {m.key: Point(m.value, m.timestamp) for m in run.data._metric_objs}
+def seed_run(run: Run, *, study: str = "") -> SeedRun:
+    """A trial's run as MLflow gives it."""
     return SeedRun(
-        run_id=run.info.run_id, end_ms=run.info.end_time, tags=run.data.tags, metrics=points
+        run_id=run.info.run_id,
+        study=study,
+        end_ms=run.info.end_time,
+        entry=SeedEntry.from_tags(run.data.tags),
+        metrics={m.key: Point(m.value, m.timestamp) for m in run.data._metric_objs},
     )
 
 
 @contextmanager
 def _connected(uri: str) -> Iterator[Connection]:
-    options = {"timeout": WAIT_FOR_LOCK_S} if uri.startswith("sqlite") else {}
+    options = {"timeout": _WAIT_FOR_LOCK_S} if uri.startswith("sqlite") else {}
     try:
         with create_engine(uri, poolclass=NullPool, connect_args=options).connect() as connection:
             yield connection
@@ -215,16 +226,21 @@ def _from_database(
     tags: Collection[str] | None,
     metrics: Collection[str] | None,
 ) -> list[SeedRun]:
-    tags_of: dict[str, dict[str, str]] = {}
+    texts: dict[str, dict[str, str]] = {}
     for run_id, key, text in _tag_rows(database, experiment_id, tags):
-        tags_of.setdefault(run_id, {})[key] = text
+        texts.setdefault(run_id, {})[key] = text
     points_of: dict[str, dict[str, Point]] = {}
     for run_id, key, value, time_ms, is_nan in _metric_rows(database, experiment_id, metrics):
         points_of.setdefault(run_id, {})[key] = Point(float("nan") if is_nan else value, time_ms)
     return [
-        SeedRun(run_id=i, end_ms=end_ms, tags=tags_of[i], metrics=points_of.get(i, {}))
+        SeedRun(
+            run_id=i,
+            end_ms=end_ms,
+            entry=SeedEntry.from_tags(texts[i]),
+            metrics=points_of.get(i, {}),
+        )
         for i, end_ms in _run_rows(database, experiment_id)
-        if i in tags_of  # one that has just been made may have none yet
+        if i in texts  # one that has just been made may have none yet
     ]
 
 
@@ -233,7 +249,7 @@ def _here(experiment_id: int) -> tuple[Any, ...]:
     level = aliased(SqlTag)
     is_seed = (
         select(level.run_uuid)
-        .where(level.run_uuid == SqlRun.run_uuid, level.key == record.LEVEL, level.value == "seed")
+        .where(level.run_uuid == SqlRun.run_uuid, level.key == LEVEL, level.value == "seed")
         .exists()
     )
     active = SqlRun.lifecycle_stage == LifecycleStage.ACTIVE

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from mlflow import MlflowClient
 
-from introsearch.record import tags as record
 from introsearch.record.results import read_study, study_run
-from introsearch.record.runs import SeedRun, read_expansion, read_seed_runs
+from introsearch.record.runs import read_expansion, read_seed_runs
+from introsearch.record.store import store_errors
+from introsearch.record.tags import SeedEntry, StudyEntry
 from introsearch.results.status.model import RecordedTrial, StudyStatus
 from introsearch.results.status.standing import standing
-from introsearch.statuses import Status
-from introsearch.study.model import trial_name
 from introsearch.study.stopping.compared import ACTIVE_UNITS, fewest_active_units
 from introsearch.trial.evaluation import EVALUATION_SECONDS, SECONDS, TIMES
 
-TAGS = (
-    record.CONFIG_ID, record.SEED, record.STATUS, record.REASON, record.DECISION, record.ITERATION,
-)  # fmt: skip
+_ATTRIBUTES = ("reason", "decision", "iteration")
 
 
+@store_errors
 def read_status(client: MlflowClient, name: str, *, active: bool | None) -> StudyStatus:
     """Where a study stands now.
 
@@ -32,15 +31,12 @@ def read_status(client: MlflowClient, name: str, *, active: bool | None) -> Stud
     Raises:
         ConfigError: the store has no such study, or not its description any more.
     """
-    study = read_study(client, name)
-    run = study_run(client, name)
-    recorded = read_trials(client, run.info.experiment_id, metric=study.metric.name)
-    expansion = read_expansion(client, study)
+    study, run = read_study(client, name), study_run(client, name)
     return standing(
         study,
-        recorded,
-        expansion=expansion,
-        state=Status(run.data.tags[record.STATUS]),
+        read_trials(client, run.info.experiment_id, metric=study.metric.name),
+        expansion=read_expansion(client, study),
+        state=StudyEntry.from_tags(run.data.tags).status,
         active=active,
     )
 
@@ -56,26 +52,52 @@ def read_trials(
         metric: the metric whose last value is wanted.
     """
     metrics = (metric, *TIMES, *ACTIVE_UNITS)
-    runs = read_seed_runs(client, experiment_id, tags=TAGS, metrics=metrics)
-    trials = [_trial(run, metric) for run in runs]
-    return {trial_name(t.config_id, t.seed): t for t in trials}
+    runs = read_seed_runs(client, experiment_id, attributes=_ATTRIBUTES, metrics=metrics)
+    return {
+        run.entry.name: recorded_trial(
+            run.run_id,
+            run.entry,
+            {name: point.value for name, point in run.metrics.items()},
+            metric=metric,
+            last_ms=run.metrics[SECONDS].time_ms if SECONDS in run.metrics else None,
+            end_ms=run.end_ms,
+        )
+        for run in runs
+    }
 
 
-def _trial(run: SeedRun, metric: str) -> RecordedTrial:
-    value, seconds = run.metrics.get(metric), run.metrics.get(SECONDS)
-    evaluating = run.metrics.get(EVALUATION_SECONDS)
+def recorded_trial(
+    run_id: str,
+    entry: SeedEntry,
+    metrics: Mapping[str, float],
+    *,
+    metric: str,
+    last_ms: int | None,
+    end_ms: int | None,
+) -> RecordedTrial:
+    """What `standing` needs to know of a trial.
+
+    Args:
+        run_id: of its run.
+        entry: what its run says.
+        metrics: last values, wall times among them.
+        metric: what trials are compared by.
+        last_ms: when it was last evaluated, in milliseconds since 1970.
+        end_ms: when its run was closed.
+    """
+    value = metrics.get(metric, math.nan)
     return RecordedTrial(
-        run_id=run.run_id,
-        config_id=run.tags[record.CONFIG_ID],
-        seed=int(run.tags[record.SEED]),
-        status=Status(run.tags[record.STATUS]),
-        reason=run.tags.get(record.REASON, ""),
-        decision=run.tags.get(record.DECISION, ""),
-        iteration=int(run.tags.get(record.ITERATION, 0)),
-        value=None if value is None or math.isnan(value.value) else value.value,
-        seconds=seconds.value if seconds else 0.0,
-        evaluation_seconds=evaluating.value if evaluating else 0.0,
-        last_ms=seconds.time_ms if seconds else None,
-        end_ms=run.end_ms,
-        active_units=fewest_active_units({name: p.value for name, p in run.metrics.items()}),
+        run_id=run_id,
+        config_id=entry.config_id,
+        seed=entry.seed,
+        status=entry.status,
+        reason=entry.reason,
+        decision=entry.decision,
+        iteration=max(0, entry.iteration),
+        value=None if math.isnan(value) else value,
+        seconds=metrics.get(SECONDS, 0.0),
+        evaluation_seconds=metrics.get(EVALUATION_SECONDS, 0.0),
+        last_ms=last_ms,
+        end_ms=end_ms,
+        active_units=fewest_active_units(metrics),
     )

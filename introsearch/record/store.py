@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ParamSpec, TypeAlias, TypeVar
 from urllib.parse import urlparse
 
 from mlflow import MlflowClient
@@ -16,6 +18,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from introsearch.errors import ConfigError, RecordError
 from introsearch.record.address import sqlite_path, without_password
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+Store: TypeAlias = MlflowClient  # what an open store is to the rest of the package
 
 # Whether a server answers should be known in seconds. Later, MLflow's own patience (minutes) is
 # right: a study should survive a server that is restarted.
@@ -67,12 +74,31 @@ def opening(uri: str) -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
-        if error.error_code in REFUSALS:
-            raise _access_error(uri, error) from error
-        raise record_error(error) from error
+        raise _in_words(uri, error) from error
+    except RecordError as error:
+        if isinstance(error.__cause__, MlflowException):
+            raise _in_words(uri, error.__cause__) from error
+        raise
 
 
-def record_error(error: MlflowException) -> RecordError:
+def store_errors(function: Callable[P, T]) -> Callable[P, T]:
+    """Whatever MLflow raises in the function becomes a RecordError: nobody else knows MLflow."""
+
+    @functools.wraps(function)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except MlflowException as error:
+            raise _record_error(error) from error
+
+    return wrapped
+
+
+def _in_words(uri: str, error: MlflowException) -> ConfigError | RecordError:
+    return _access_error(uri, error) if error.error_code in REFUSALS else _record_error(error)
+
+
+def _record_error(error: MlflowException) -> RecordError:
     """An outage, which passes, told apart from a refusal, which does not."""
     reason = without_password(str(error).partition("\n")[0][:200])
     if error.error_code in OUTAGES:
@@ -81,7 +107,7 @@ def record_error(error: MlflowException) -> RecordError:
             hint="nothing is lost: once it is back, the same command continues",
         )
     return RecordError(
-        f"the MLflow store refused a write ({error.error_code}): {reason}",
+        f"the MLflow store refused what was asked of it ({error.error_code}): {reason}",
         hint="nothing is lost: once the reason is gone, the same command continues",
     )
 

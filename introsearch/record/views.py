@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from introsearch.record import tags as record
+from introsearch.record.tags import CHOSEN, LEVEL, STAGE, STATUS
 from introsearch.study.model import Study
 from introsearch.study.search.expand import expand, searched_settings
 
@@ -29,10 +29,10 @@ def views(study: Study) -> dict[str, str]:
     others = [name for name in study.metric_goals if name != first][: MAX_COLUMNS - 1]
     means = [f"metrics.`{name}`" for name in (f"{first}.mean", f"{first}.std", "n")]
     means += [f"metrics.`{name}.mean`" for name in others]
-    chosen, status = f"tags.`{record.CHOSEN}`", f"tags.`{record.STATUS}`"
+    chosen, status = f"tags.`{CHOSEN}`", f"tags.`{STATUS}`"
     values = [f"metrics.`{name}`" for name in (first, *others)]
-    configurations = f"tags.`{record.LEVEL}` = 'configuration'"
-    reported = f"tags.`{record.STAGE}` = 'report'"
+    configurations = f"tags.`{LEVEL}` = 'configuration'"
+    reported = f"tags.`{STAGE}` = 'report'"
     return {
         TAG + CONFIGURATIONS: _view(configurations, [*means, *settings, chosen]),
         TAG + SEEDS: _view(reported, [*values, "params.`seed`", *settings, status]),

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mlflow import MlflowClient
-from mlflow.entities import Run
-
 from introsearch.errors import ConfigError
 from introsearch.files import write_atomically
-from introsearch.record import tags as record
-from introsearch.record.provenance import provenance
+from introsearch.record.provenance import origin
 from introsearch.record.results import read_study
+from introsearch.record.runs import SeedRun, read_values
+from introsearch.record.store import Store
+from introsearch.record.tags import Origin
 from introsearch.registry import is_timing
 from introsearch.settings.base import settings_to_dict
 from introsearch.statuses import Status
-from introsearch.study.model import Configuration, Trial
 from introsearch.trial.evaluation import SECONDS, TIMES, Evaluation
 from introsearch.trial.order import TrialOrder, order_in_manner, order_of
 from introsearch.trial.run import TrialRun
@@ -64,7 +61,7 @@ class Replay:
 
     trial: str
     title: str
-    status: str
+    status: Status
     iteration: int
     num_evaluations: int
     num_values: int
@@ -88,8 +85,8 @@ class Replay:
 
 
 def replay(
-    client: MlflowClient,
-    run: Run,
+    client: Store,
+    run: SeedRun,
     *,
     figures: Path | None = None,
     notify: Callable[[int, int], None] = lambda done, last: None,
@@ -119,7 +116,7 @@ def replay(
     return Replay(
         trial=order.name,
         title=order.title,
-        status=run.data.tags[record.STATUS],
+        status=run.entry.status,
         iteration=last,
         num_evaluations=len(expected),
         num_values=sum(map(len, expected.values())),
@@ -130,44 +127,31 @@ def replay(
     )
 
 
-def _recorded_values(client: MlflowClient, run: Run) -> dict[int, dict[str, float]]:
+def _recorded_values(client: Store, run: SeedRun) -> dict[int, dict[str, float]]:
     """Metrics and losses by iteration, for every recorded evaluation; no wall times."""
-    last = int(run.data.tags.get(record.ITERATION, -1))
+    entry = run.entry
     values: dict[int, dict[str, float]] = {}
-    for name in (SECONDS, *(name for name in run.data.metrics if name != SECONDS)):
-        for point in client.get_metric_history(run.info.run_id, name):
-            if point.step <= last:
-                at = values.setdefault(point.step, {})
+    for name in (SECONDS, *(name for name in run.metrics if name != SECONDS)):
+        for iteration, value in read_values(client, run, name=name).items():
+            if iteration <= entry.iteration:
+                at = values.setdefault(iteration, {})
                 if name not in TIMES and not is_timing(name):
-                    at[name] = point.value
+                    at[name] = value
     if not values:
-        status, reason = run.data.tags[record.STATUS], run.data.tags.get(record.REASON, "")
         raise ConfigError(
-            f"nothing is recorded of this trial that could be compared: it is {status}"
-            + (f" ({reason})" if reason else ""),
+            f"nothing is recorded of this trial that could be compared: it is {entry.status}"
+            + (f" ({entry.reason})" if entry.reason else ""),
             hint="a trial can be replayed once it has been evaluated",
         )
     return dict(sorted(values.items()))
 
 
-def _order(client: MlflowClient, run: Run) -> TrialOrder:
+def _order(client: Store, run: SeedRun) -> TrialOrder:
     """What the trial's worker was told."""
-    tags = run.data.tags
-    trial = Trial(
-        configuration=Configuration(
-            id=tags[record.CONFIG_ID],
-            trainer=tags[record.TRAINER],
-            settings=json.loads(tags[record.SETTINGS]),
-            groups=tuple(json.loads(tags[record.GROUPS])),
-            variants=tuple(json.loads(tags[record.VARIANTS])),
-        ),
-        seed=int(tags[record.SEED]),
-        stage="report" if tags[record.STAGE] == "report" else "select",
-    )
-    if record.MANNER in tags:
-        return order_in_manner(trial, json.loads(tags[record.MANNER]))
-    study = read_study(client, client.get_experiment(run.info.experiment_id).name)
-    return order_of(study, trial, resources=study.resources, folder="")
+    if run.entry.manner:
+        return order_in_manner(run.entry.trial, run.entry.manner)
+    study = read_study(client, run.study)
+    return order_of(study, run.entry.trial, resources=study.resources, folder="")
 
 
 def _keeper(folder: Path) -> Callable[[str, int, bytes], None]:
@@ -178,14 +162,14 @@ def _keeper(folder: Path) -> Callable[[str, int, bytes], None]:
 
 
 def _evaluations(
-    run: Run, trial: TrialRun, iterations: Sequence[int], notify: Callable[[int, int], None]
+    run: SeedRun, trial: TrialRun, iterations: Sequence[int], notify: Callable[[int, int], None]
 ) -> Iterator[Evaluation]:
     """Evaluations at the recorded iterations, until one diverges.
 
     A trial that diverged was found out at the evaluation after that, so it is not stopped before.
     """
     last = iterations[-1]
-    diverged = run.data.tags[record.STATUS] == Status.DIVERGED
+    diverged = run.entry.status == Status.DIVERGED
     notify(0, last)
     for iteration in iterations:
         evaluation = trial.step(None if diverged and iteration == last else iteration)
@@ -208,9 +192,9 @@ def _differences(expected: Mapping[str, float], evaluation: Evaluation) -> list[
     return [d for d in found if d.recorded != d.replayed]
 
 
-def _ended_otherwise(run: Run, last: int, evaluation: Evaluation) -> str:
+def _ended_otherwise(run: SeedRun, last: int, evaluation: Evaluation) -> str:
     """In words, if a trial diverged at another iteration than recorded, or only once."""
-    recorded, reason = run.data.tags[record.STATUS], run.data.tags.get(record.REASON, "")
+    recorded, reason = run.entry.status, run.entry.reason
     if (recorded == Status.DIVERGED) == (
         evaluation.status == Status.DIVERGED
     ) and evaluation.iteration == last:
@@ -225,22 +209,26 @@ def _ended_otherwise(run: Run, last: int, evaluation: Evaluation) -> str:
     return f"{before}; now it has not by {evaluation.iteration:,}"
 
 
-def _changes(run: Run, trial: TrialRun) -> Iterator[str]:
+def _changes(run: SeedRun, trial: TrialRun) -> Iterator[str]:
     """What is not as it was when the trial was recorded, in words."""
-    tags, now = run.data.tags, provenance()
-    words = {f"introsearch.version.{name}": name for name in ("introsearch", "torch", "python")}
-    words |= {"mlflow.source.git.commit": "git commit", "introsearch.host": "host"}
-    for tag, word in words.items():
-        before, after = tags.get(tag, "unknown"), now.get(tag, "unknown")
-        if before != after:
-            yield f"{word} {before[:20]}, now {after[:20]}"
+    for word, before, after in _differing(run.entry.origin, origin()):
+        yield f"{word} {before[:20] or 'unknown'}, now {after[:20] or 'unknown'}"
     if trial.order.gpus:
         yield (
             "trained on a GPU, now on a CPU"
             if trial.device == "cpu"
             else "trained on a GPU, which adds up in no fixed order"
         )
-    recorded = json.loads(tags[record.SETTINGS])
     for name, value in settings_to_dict(trial.settings).items():
-        if name not in recorded:
+        if name not in run.entry.configuration.settings:
             yield f"a setting that the record does not have: {name}={value}"
+
+
+def _differing(then: Origin, now: Origin) -> Iterator[tuple[str, str, str]]:
+    """A word, what it was, and what it is."""
+    pairs = [
+        (name, then.versions.get(name, ""), now.versions.get(name, ""))
+        for name in ("introsearch", "torch", "python")
+    ]
+    pairs += [("git commit", then.commit, now.commit), ("host", then.host, now.host)]
+    return (pair for pair in pairs if pair[1] != pair[2])

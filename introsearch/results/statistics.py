@@ -107,6 +107,34 @@ def summarise(
     return pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS))
 
 
+def seed_statistics(
+    frame: pd.DataFrame, *, seeds: Mapping[str, Sequence[int]]
+) -> dict[str, dict[str, float]]:
+    """Mean, sample standard deviation and n of every metric, for each configuration.
+
+    Args:
+        frame: one row per seed run.
+        seeds: those that count, by `config_id`.
+
+    Returns:
+        By `config_id`, ``n`` (finished runs), ``<metric>.mean`` and ``<metric>.std`` (as for
+        `summarise`); configurations of which no run has finished are left out.
+
+    Raises:
+        IntrosearchError: two runs of the same configuration and seed contradict each other.
+    """
+    metrics = [c.removeprefix("metric.") for c in frame if c.startswith("metric.")]
+    statistics: dict[str, dict[str, float]] = {}
+    for config_id, runs in frame[frame["status"] == Status.FINISHED].groupby("config_id"):
+        counted = one_run_per_seed(runs, seeds[str(config_id)])
+        statistics[str(config_id)] = {"n": float(len(counted))}
+        for metric in metrics:
+            numbers = _mean_and_std(counted, metric)
+            for word in ("mean", "std"):
+                statistics[str(config_id)][f"{metric}.{word}"] = float(numbers[word])
+    return statistics
+
+
 def _mean_and_std(finished: pd.DataFrame, metric: str) -> dict[str, float | int]:
     found = (float(value) for value in finished.get(f"metric.{metric}", ()))
     values = [value for value in found if not math.isnan(value)]

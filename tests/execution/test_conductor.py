@@ -20,8 +20,9 @@ from introsearch.execution.conductor import Conductor
 from introsearch.execution.progress import Progress
 from introsearch.files import checkpoint_path, figure_path, traceback_path, write_atomically
 from introsearch.record import tags as record
-from introsearch.record.recorder import Recorder
+from introsearch.record.recorder import open_recorder
 from introsearch.record.runs import runs_of
+from introsearch.results.status.standing import standing
 from introsearch.statuses import Status
 from introsearch.study.file.loader import load_study
 from introsearch.study.model import Study, Trial, trial_name
@@ -155,7 +156,7 @@ class Site:
             "ladders": ladders,
             "folder": self.folder,
         }
-        self.recorder = Recorder(self.client, self.study, folder=self.folder)
+        self.recorder = open_recorder(self.client, self.study, folder=self.folder)
         self.conductor = Conductor(self.study, self.recorder, **arguments | options)
         return self.conductor
 
@@ -338,7 +339,8 @@ def test_a_collapsed_trial_ranks_last_where_asked(
     again = site.open()
     assert again.done
     (trial,) = [t for t in again.trials.values() if t.name == curves.best]
-    site.recorder.trials[trial.name].rungs.clear()
+    state = site.recorder.trials[trial.name]
+    state.entry = dataclasses.replace(state.entry, rungs={})
     assert str(site.recorder.rung_values(trial, rungs=(200,))[200]) == str(values["200"])
 
 
@@ -470,7 +472,7 @@ def test_why_trials_failed_is_told_at_once(study: Study, make_site: MakeSite) ->
     site = make_site(Curves(10))
     text = io.StringIO()
     console = Console(file=text, soft_wrap=True)
-    progress = Progress(["mog"], metric=METRIC, goal="minimize", console=console)
+    progress = Progress(console)
     for name in names(study, "mog")[:2]:
         site.conductor.on_crash(name, TRACEBACK)
         progress.update(site.conductor)
@@ -483,9 +485,14 @@ def test_the_live_table_fits_a_narrow_terminal(study: Study, make_site: MakeSite
     site.conductor.on_crash(names(study, "mog")[0], TRACEBACK)
     text = io.StringIO()
     console = Console(file=text, force_terminal=True, color_system=None, width=60)
-    with Progress(["a long / group", "mog"], metric=METRIC, goal="minimize", console=console) as p:
-        p.start_stage("select", site.conductor)
-    assert "group           finished  running  failed  pending  best" in text.getvalue()
+    study, recorded = site.study, site.recorder.recorded
+    with Progress(console) as progress:
+        progress.start_stage(
+            "select",
+            site.conductor,
+            look=lambda: standing(study, recorded(), state=Status.RUNNING, active=True),
+        )
+    assert "group  finished  running  failed  pending  best" in text.getvalue()
     assert "\u2026" not in text.getvalue(), "nothing is cut"
 
 

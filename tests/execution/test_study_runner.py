@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
+from introsearch.execution.outcomes import best_stopped
 from introsearch.execution.progress import Progress
 from introsearch.execution.study_runner import StudyRunner
 from introsearch.record import tags as record
@@ -47,7 +48,7 @@ def runner(client: MlflowClient, tmp_path: Path) -> StudyRunner:
 
 def make_runner(client: MlflowClient, folder: Path, *, study_file: Path) -> StudyRunner:
     study = load_study(study_file)
-    progress = Progress(["sg"], metric=METRIC, goal="minimize")
+    progress = Progress()
     return StudyRunner(study, client=client, folder=folder / study.name, progress=progress)
 
 
@@ -121,15 +122,19 @@ def test_the_best_stopped_configuration_goes_on_if_nobody_finished(runner: Study
         conclude(runner, trial, Status.STOPPED, {200: value})
     conclude(runner, trials[0.3][0], Status.DIVERGED, {200: 0.1, 400: 0.1})
     conclude(runner, trials[0.3][1], Status.STOPPED, {200: 0.1, 400: 0.1})
-    everything = [trial for group in trials.values() for trial in group]
-    assert runner._best_stopped(everything) == trials[0.2]
+
+    def revived() -> list[Trial]:
+        everything = [trial for group in trials.values() for trial in group]
+        return best_stopped(runner.study, runner.recorder, {"sg": everything})
+
+    assert revived() == trials[0.2]
     conclude(runner, trials[0.2][0], Status.FINISHED)
-    assert runner._best_stopped(everything) == trials[0.2][1:]
+    assert revived() == trials[0.2][1:]
     conclude(runner, trials[0.2][1], Status.DIVERGED)
-    assert runner._best_stopped(everything) == trials[0.1]
+    assert revived() == trials[0.1]
     for trial in trials[0.1]:
         conclude(runner, trial, Status.FINISHED)
-    assert runner._best_stopped(everything) == []
+    assert revived() == []
 
 
 def test_runs_of_configurations_that_nobody_finished_are_closed_too(

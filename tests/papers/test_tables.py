@@ -21,7 +21,7 @@ from introsearch.papers.published import (
     rows_for,
 )
 from introsearch.papers.tables import paper_table, published_table, settings_table
-from introsearch.record.recorder import Recorder
+from introsearch.record.recorder import open_recorder
 from introsearch.record.results import read_result
 from introsearch.results.result import StudyResult
 from introsearch.statuses import Status
@@ -53,7 +53,7 @@ def result(client: MlflowClient, tmp_path: Path) -> StudyResult:
     path = tmp_path / "study.yaml"
     path.write_text(STUDY)
     study = load_study(path)
-    recorder = Recorder(client, study, folder=tmp_path / "runs" / study.name)
+    recorder = open_recorder(client, study, folder=tmp_path / "runs" / study.name)
     expansion = expand(study)
     select = [t for t in select_trials(study, expansion)]
     chosen = {

@@ -8,8 +8,8 @@ import pytest
 from mlflow import MlflowClient
 
 from introsearch.errors import ConfigError
-from introsearch.record.find import find_trial, name_of
-from introsearch.record.recorder import Recorder
+from introsearch.record.find import find_trial
+from introsearch.record.recorder import Recorder, open_recorder
 from introsearch.study.file.loader import load_study
 from introsearch.study.model import Trial
 from introsearch.study.search.expand import expand, select_trials
@@ -31,7 +31,7 @@ def record_study(client: MlflowClient, folder: Path, name: str) -> tuple[Recorde
     path = folder / "study.yaml"
     path.write_text(STUDY)
     study = load_study(path, name=name)
-    recorder = Recorder(client, study, folder=folder / name)
+    recorder = open_recorder(client, study, folder=folder / name)
     trials = list(select_trials(study, expand(study)))
     for trial in trials:
         recorder.start(trial)
@@ -44,10 +44,10 @@ def test_by_name_start_and_run_id(client: MlflowClient, tmp_path: Path) -> None:
         run_id = recorder.trials[trial.name].run_id
         for text in (trial.name, run_id):
             run = find_trial(client, text)
-            assert (run.info.run_id, name_of(run)) == (run_id, trial.name), text
+            assert (run.run_id, run.entry.name) == (run_id, trial.name), text
     ten = next(t for t in trials if t.seed == 10)
-    assert name_of(find_trial(client, ten.name)) == ten.name
-    assert name_of(find_trial(client, ten.name.replace("-s10", "-s1"))).endswith("-s1")
+    assert find_trial(client, ten.name).entry.name == ten.name
+    assert find_trial(client, ten.name.replace("-s10", "-s1")).entry.name.endswith("-s1")
 
 
 def test_an_ambiguous_start_names_the_candidates(client: MlflowClient, tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_an_ambiguous_start_names_the_candidates(client: MlflowClient, tmp_path:
         find_trial(client, config_id[:5])
     assert caught.value.message == f"2 trials start with {config_id[:5]!r}"
     assert f"{config_id}-s1, {config_id}-s10" in caught.value.hint
-    assert name_of(find_trial(client, f"{config_id}-s10")) == f"{config_id}-s10"
+    assert find_trial(client, f"{config_id}-s10").entry.name == f"{config_id}-s10"
 
 
 @pytest.mark.parametrize("text", ["%", "zzz", "", "a' OR '1'='1", "0" * 32, "s0", "-s1"])
@@ -87,7 +87,7 @@ def test_two_studies_may_have_the_same_trial(client: MlflowClient, tmp_path: Pat
     assert caught.value.hint == "add --study one"
     for name, recorder in recorders.items():
         found = find_trial(client, trial, study=name)
-        assert found.info.run_id == recorder.trials[trial].run_id
+        assert found.run_id == recorder.trials[trial].run_id
     with pytest.raises(ConfigError) as caught:
         find_trial(client, trial, study="tow")
     assert "did you mean 'two'?" in caught.value.hint

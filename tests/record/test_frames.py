@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 
 from introsearch.errors import ConfigError
 from introsearch.record.frames import read_frame, tidy_frame
-from introsearch.record.recorder import Recorder
+from introsearch.record.recorder import Recorder, open_recorder
 from introsearch.record.results import read_result, read_study
 from introsearch.record.runs import find_experiment, runs_of
 from introsearch.statuses import Status
@@ -57,7 +57,7 @@ def expansion(study: Study) -> Expansion:
 
 @pytest.fixture
 def recorder(client: MlflowClient, study: Study, tmp_path: Path) -> Recorder:
-    return Recorder(client, study, folder=tmp_path / study.name)
+    return open_recorder(client, study, folder=tmp_path / study.name)
 
 
 def finish(recorder: Recorder, trial: Trial, value: float, status: str = Status.FINISHED) -> None:

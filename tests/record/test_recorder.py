@@ -18,7 +18,8 @@ from introsearch.errors import ConfigError
 from introsearch.record import recorder as recorder_module
 from introsearch.record import tags as record
 from introsearch.record.address import check_uri, default_uri
-from introsearch.record.recorder import PARENT, Recorder
+from introsearch.record.recorder import Recorder
+from introsearch.record.recorder import open_recorder as open_in
 from introsearch.record.runs import runs_of
 from introsearch.record.store import open_store
 from introsearch.settings.base import resolve_settings, settings_to_dict
@@ -48,6 +49,7 @@ early_terminate: {type: asha, min_iter: 300, max_iter: 1000, eta: 2}
 evaluate_every: 100
 """
 METRIC = "hist_kl_paper"
+PARENT = "mlflow.parentRunId"
 
 
 @pytest.fixture
@@ -63,10 +65,12 @@ def trials(study: Study) -> tuple[Trial, ...]:
 
 
 def open_recorder(client: MlflowClient, study: Study, folder: Path) -> Recorder:
-    return Recorder(client, study, folder=folder / study.name)
+    return open_in(client, study, folder=folder / study.name)
 
 
-def evaluation(iteration: int, *, value: float = 1.0, status: str = Status.RUNNING) -> Evaluation:
+def evaluation(
+    iteration: int, *, value: float = 1.0, status: Status = Status.RUNNING
+) -> Evaluation:
     return Evaluation(
         iteration=iteration,
         status=status,
@@ -189,7 +193,7 @@ def test_reopening_finds_everything_and_adds_nothing_twice(
     again = open_recorder(client, study, tmp_path)
     assert again.study_run == first.study_run
     assert again.trials[trials[0].name].iteration == 500
-    assert again.trials[trials[0].name].rungs == {300: 300.0}
+    assert again.trials[trials[0].name].entry.rungs == {METRIC: {300: 300.0}}
     again.start(trials[0])
     again.log(trials[0], evaluations, rungs=[300])
     (run,) = seed_runs(client, again)
@@ -220,7 +224,7 @@ def test_a_kill_between_any_two_writes_does_no_harm(
 ) -> None:
     """The driver dies before its n-th write; the next one does only what is not settled."""
     evaluations = [evaluation(i) for i in range(100, 1_100, 100)]
-    monkeypatch.setattr(recorder_module, "EVALUATIONS_PER_BATCH", 4)
+    monkeypatch.setattr(recorder_module, "_EVALUATIONS_PER_BATCH", 4)
     trial = trials[0]
 
     def run(recorder: Recorder) -> None:
@@ -230,7 +234,7 @@ def test_a_kill_between_any_two_writes_does_no_harm(
             recorder.log(trial, evaluations, rungs=[300])
             recorder.end(trial, Status.FINISHED)
         recorder.summarise(trial.configuration, {"n": 1.0}, chosen_in=["rings / sg"])
-        recorder.end_study("finished")
+        recorder.end_study(Status.FINISHED)
 
     first = open_recorder(client, study, tmp_path)
     calls = 0

@@ -8,8 +8,9 @@ import pytest
 from mlflow import MlflowClient
 
 from introsearch.errors import ConfigError
+from introsearch.record import artifacts
 from introsearch.record import tags as record
-from introsearch.record.recorder import Recorder
+from introsearch.record.recorder import Recorder, open_recorder
 from introsearch.record.refusal import refuse_edit
 from introsearch.record.results import study_run
 from introsearch.statuses import Status
@@ -42,7 +43,7 @@ def load(folder: Path, old: str = "", new: str = "") -> Study:
 
 
 def run_all(client: MlflowClient, study: Study, folder: Path, *, status: str) -> Recorder:
-    recorder = Recorder(client, study, folder=folder / study.name)
+    recorder = open_recorder(client, study, folder=folder / study.name)
     for trial in select_trials(study, expand(study)):
         recorder.start(trial)
         recorder.end(trial, status)
@@ -51,7 +52,7 @@ def run_all(client: MlflowClient, study: Study, folder: Path, *, status: str) ->
 
 def everything(client: MlflowClient) -> object:
     run = study_run(client, "edited")
-    path = client.download_artifacts(run.info.run_id, record.STUDY_ARTIFACT)
+    path = client.download_artifacts(run.info.run_id, artifacts.STUDY)
     return run.data.tags, run.info.status, Path(path).read_text()
 
 
@@ -97,7 +98,7 @@ def test_what_has_not_ended_may_be_edited(client: MlflowClient, tmp_path: Path) 
 def test_an_accepted_edit_is_not_asked_about_again(client: MlflowClient, tmp_path: Path) -> None:
     run_all(client, load(tmp_path), tmp_path, status=Status.FINISHED)
     edited = load(tmp_path, "iterations: 1000", "iterations: 2000")
-    Recorder(client, edited, folder=tmp_path / "edited")  # as a run does that was told to accept
+    open_recorder(client, edited, folder=tmp_path / "edited")  # as a run with --accept-edit
     refuse_edit(client, edited)
 
 
@@ -116,7 +117,7 @@ def test_a_recorded_file_that_is_no_longer_legal_is_refused_in_words(
     client: MlflowClient, tmp_path: Path
 ) -> None:
     recorder = run_all(client, load(tmp_path), tmp_path, status=Status.FINISHED)
-    client.log_text(recorder.study_run, '{"trainer": "forgotten"}', record.STUDY_ARTIFACT)
+    client.log_text(recorder.study_run, '{"trainer": "forgotten"}', artifacts.STUDY)
     with pytest.raises(ConfigError, match="cannot be compared") as caught:
         refuse_edit(client, load(tmp_path))
     assert "--accept-edit" in caught.value.hint
@@ -127,7 +128,7 @@ def test_a_driver_killed_between_the_file_and_its_fingerprint_does_no_harm(
 ) -> None:
     recorder = run_all(client, load(tmp_path), tmp_path, status=Status.FINISHED)
     grown = load(tmp_path, "[0.1, 0.3]", "[0.1, 0.2, 0.3]")
-    client.log_dict(recorder.study_run, grown.to_dict(), record.STUDY_ARTIFACT)
+    client.log_dict(recorder.study_run, grown.to_dict(), artifacts.STUDY)
     refuse_edit(client, grown)
 
 
@@ -136,5 +137,5 @@ def test_a_recorded_file_that_was_cut_off_is_written_again(
     text: str, client: MlflowClient, tmp_path: Path
 ) -> None:
     recorder = run_all(client, load(tmp_path), tmp_path, status=Status.FINISHED)
-    client.log_text(recorder.study_run, text, record.STUDY_ARTIFACT)
+    client.log_text(recorder.study_run, text, artifacts.STUDY)
     refuse_edit(client, load(tmp_path))

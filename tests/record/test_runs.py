@@ -11,8 +11,17 @@ from mlflow.entities import Metric
 
 from introsearch.errors import RecordError
 from introsearch.record import runs
-from introsearch.record import tags as record
 from introsearch.record.runs import read_histories, read_seed_runs
+from introsearch.record.tags import LEVEL, SeedEntry
+from introsearch.study.model import Configuration
+
+ENTRY = SeedEntry(
+    configuration=Configuration(
+        id="0123456789ab", trainer="vae", settings={"beta_kl": 0.5}, groups=("g",), variants=("v",)
+    ),
+    seed=3,
+    stage="report",
+)
 
 
 @pytest.fixture
@@ -21,7 +30,7 @@ def experiment(client: MlflowClient) -> str:
 
 
 def make_run(client: MlflowClient, experiment: str, values: dict[int, float]) -> str:
-    run = client.create_run(experiment, tags={record.LEVEL: "seed"})
+    run = client.create_run(experiment, tags={LEVEL: "seed", **ENTRY.to_tags()})
     points = [Metric("m", value, step, step) for step, value in values.items()]
     client.log_batch(run.info.run_id, points)
     return str(run.info.run_id)
@@ -47,15 +56,16 @@ def test_values_that_are_no_numbers_stay_so(client: MlflowClient, experiment: st
     make_run(client, experiment, {1: 1.0, 2: float("nan")})
     (run,) = read_seed_runs(client, experiment)
     assert str(run.metrics["m"].value) == "nan"
-    assert run.tags[record.LEVEL] == "seed"
-    (run,) = read_seed_runs(client, experiment, tags=[record.LEVEL], metrics=["other"])
-    assert (run.tags, run.metrics) == ({record.LEVEL: "seed"}, {})
+    assert run.entry == ENTRY
+    (run,) = read_seed_runs(client, experiment, attributes=["stage"], metrics=["other"])
+    assert (run.entry.name, run.entry.stage, run.metrics) == ("0123456789ab-s3", "report", {})
+    assert run.entry.configuration.settings == {}
 
 
 def test_a_locked_store_is_said_to_be(
     client: MlflowClient, experiment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runs, "WAIT_FOR_LOCK_S", 0.05)
+    monkeypatch.setattr(runs, "_WAIT_FOR_LOCK_S", 0.05)
     holder = sqlite3.connect(tmp_path / "mlflow.db", isolation_level=None)
     try:
         holder.execute("BEGIN EXCLUSIVE")

@@ -14,9 +14,9 @@ from sqlalchemy import NullPool, create_engine, insert
 
 from introsearch.errors import ConfigError
 from introsearch.execution.lock import is_locked, locked
-from introsearch.record import runs
+from introsearch.record import artifacts, runs
 from introsearch.record import tags as record
-from introsearch.record.recorder import Recorder
+from introsearch.record.recorder import Recorder, open_recorder
 from introsearch.record.status import read_status, read_trials
 from introsearch.results.status.model import RecordedTrial
 from introsearch.statuses import Status
@@ -60,7 +60,7 @@ def evaluation(iteration: int, value: float | None) -> Evaluation:
 @pytest.fixture
 def recorder(client: MlflowClient, study: Study, tmp_path: Path) -> Recorder:
     """Of a study with a trial that finished, one that diverged, one that runs, and one to come."""
-    recorder = Recorder(client, study, folder=tmp_path / "runs" / "read")
+    recorder = open_recorder(client, study, folder=tmp_path / "runs" / "read")
     finished, diverged, running, _ = select_trials(study, expand(study))
     recorder.start(finished)
     recorder.log(finished, [evaluation(100, 3.0), evaluation(200, 2.0)], rungs=())
@@ -126,7 +126,7 @@ def test_an_unknown_study_is_refused(recorder: Recorder) -> None:
 def test_a_record_without_the_studys_description_is_refused(
     recorder: Recorder, tmp_path: Path
 ) -> None:
-    (found,) = tmp_path.rglob(record.STUDY_ARTIFACT)
+    (found,) = tmp_path.rglob(artifacts.STUDY)
     found.unlink()
     with pytest.raises(ConfigError, match=r"study\.json of the study 'read' cannot be read"):
         read_status(recorder.client, "read", active=None)
@@ -147,7 +147,7 @@ def test_the_lock_is_seen_and_left_alone(tmp_path: Path) -> None:
 def test_five_thousand_trials_are_read_in_a_moment(
     client: MlflowClient, tmp_path: Path, study: Study
 ) -> None:
-    recorder = Recorder(client, study, folder=tmp_path / "runs" / "read")
+    recorder = open_recorder(client, study, folder=tmp_path / "runs" / "read")
     fill(client.tracking_uri, int(recorder.experiment_id), number=5_000)
     start = time.monotonic()
     assert len(read_trials(client, recorder.experiment_id, metric=METRIC)) == 5_000

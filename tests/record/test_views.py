@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from introsearch.record.recorder import Recorder
+from introsearch.record.recorder import open_recorder
 from introsearch.record.ui import pages
 from introsearch.record.views import CONFIGURATIONS, SEEDS, TAG
 from introsearch.statuses import Status
@@ -42,7 +42,7 @@ def study(tmp_path: Path) -> Study:
 def test_the_views_of_a_study_are_in_its_experiment(
     client: MlflowClient, study: Study, tmp_path: Path
 ) -> None:
-    recorder = Recorder(client, study, folder=tmp_path / "runs" / "viewed")
+    recorder = open_recorder(client, study, folder=tmp_path / "runs" / "viewed")
     place = f"/#/experiments/{recorder.experiment_id}/runs"
     assert pages(client, "viewed") == {
         "viewed": place,

@@ -13,13 +13,15 @@ from pathlib import Path
 import pytest
 import torch
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Run
+from mlflow.entities import Metric
 
 from introsearch.cli import main
 from introsearch.commands.options import EXIT_BAD_INPUT, EXIT_DONE, EXIT_SOME_FAILED
 from introsearch.errors import ConfigError
 from introsearch.record import tags as record
-from introsearch.record.recorder import Recorder
+from introsearch.record.find import find_trial
+from introsearch.record.recorder import open_recorder
+from introsearch.record.runs import SeedRun
 from introsearch.replay.repeat import Difference, Replay, replay
 from introsearch.replay.text import replay_text
 from introsearch.statuses import Status
@@ -68,15 +70,17 @@ def study(tmp_path: Path) -> Study:
     return load_study(path)
 
 
-Recorded = Callable[..., Run]
+Recorded = Callable[..., SeedRun]
 
 
 @pytest.fixture
 def recorded(client: MlflowClient, study: Study, tmp_path: Path) -> Recorded:
     """Trains a trial of a variant and records it, up to a number of evaluations."""
-    recorder = Recorder(client, study, folder=tmp_path / "runs" / "again")
+    recorder = open_recorder(client, study, folder=tmp_path / "runs" / "again")
 
-    def train(variant: str = "ip", *, evaluations: int = 10, status: str = "") -> Run:
+    def train(
+        variant: str = "ip", *, evaluations: int = 10, status: Status | None = None
+    ) -> SeedRun:
         trial = trial_of(study, variant)
         run = TrialRun(order_of(study, trial, resources=study.resources, folder=""))
         while len(run.evaluations) < evaluations:
@@ -87,7 +91,7 @@ def recorded(client: MlflowClient, study: Study, tmp_path: Path) -> Recorded:
         last: Evaluation | None = run.evaluations[-1] if run.evaluations else None
         reason = last.reason if last else "RuntimeError: no luck"
         recorder.end(trial, status or (last.status if last else Status.FAILED), reason=reason)
-        return client.get_run(recorder.trials[trial.name].run_id)
+        return find_trial(client, recorder.trials[trial.name].run_id)
 
     return train
 
@@ -97,11 +101,11 @@ def trial_of(study: Study, variant: str) -> Trial:
     return next(t for t in trials if variant in t.configuration.variants)
 
 
-def change(client: MlflowClient, run: Run, name: str, factor: float, *, step: int) -> None:
+def change(client: MlflowClient, run: SeedRun, name: str, factor: float, *, step: int) -> None:
     """Record another value than the one that was measured."""
-    (point,) = [p for p in client.get_metric_history(run.info.run_id, name) if p.step == step]
+    (point,) = [p for p in client.get_metric_history(run.run_id, name) if p.step == step]
     later = Metric(name, point.value * factor, point.timestamp + 1, step)
-    client.log_batch(run.info.run_id, metrics=[later])
+    client.log_batch(run.run_id, metrics=[later])
 
 
 def digest(folder: Path) -> dict[str, str]:
@@ -124,8 +128,8 @@ def test_a_finished_trial_matches_exactly(client: MlflowClient, recorded: Record
 def test_wall_times_are_not_compared(client: MlflowClient, recorded: Recorded) -> None:
     run = recorded()
     before = replay(client, run)
-    client.log_batch(run.info.run_id, metrics=[Metric("sampling_ms", 1.5, 0, 25)])
-    result = replay(client, client.get_run(run.info.run_id))
+    client.log_batch(run.run_id, metrics=[Metric("sampling_ms", 1.5, 0, 25)])
+    result = replay(client, find_trial(client, run.run_id))
     assert result.exact
     assert result.num_values == before.num_values
 
@@ -173,9 +177,9 @@ def test_a_trial_that_did_not_diverge_and_does_now(
     client: MlflowClient, recorded: Recorded
 ) -> None:
     run = recorded()
-    settings = json.loads(run.data.tags[record.SETTINGS]) | {"learning_rate": 1e30}
-    client.set_tag(run.info.run_id, record.SETTINGS, json.dumps(settings))
-    result = replay(client, client.get_run(run.info.run_id))
+    settings = run.entry.configuration.settings | {"learning_rate": 1e30}
+    client.set_tag(run.run_id, record.SETTINGS, json.dumps(settings))
+    result = replay(client, find_trial(client, run.run_id))
     assert not result.matches
     assert "it did not diverge; now it does at" in result.ended_otherwise
 
@@ -183,14 +187,14 @@ def test_a_trial_that_did_not_diverge_and_does_now(
 def test_rounding_is_told_from_difference(client: MlflowClient, recorded: Recorded) -> None:
     run = recorded()
     change(client, run, "hist_kl", 1 + 1e-9, step=20)
-    result = replay(client, client.get_run(run.info.run_id))
+    result = replay(client, find_trial(client, run.run_id))
     assert (result.exact, result.matches) == (False, True)
     text = replay_text(result)
     assert "matches within 1e-06: 1 value not exactly the same" in text
     assert "hist_kl at 20" in text
 
     change(client, run, "loss/kl", 1.01, step=20)
-    result = replay(client, client.get_run(run.info.run_id))
+    result = replay(client, find_trial(client, run.run_id))
     assert not result.matches
     (found,) = result.beyond_tolerance
     assert (found.name, found.iteration) == ("loss/kl", 20)
@@ -202,24 +206,24 @@ def test_rounding_is_told_from_difference(client: MlflowClient, recorded: Record
 
 def test_versions_explain_a_difference(client: MlflowClient, recorded: Recorded) -> None:
     run = recorded()
-    run_id = run.info.run_id
+    run_id = run.run_id
     client.set_tag(run_id, "introsearch.version.torch", "1.0")
-    settings = json.loads(run.data.tags[record.SETTINGS])
+    settings = dict(run.entry.configuration.settings)
     del settings["alpha"]
     client.set_tag(run_id, record.SETTINGS, json.dumps(settings))
-    result = replay(client, client.get_run(run_id))
+    result = replay(client, find_trial(client, run_id))
     assert result.exact
     assert f"torch 1.0, now {torch.__version__}"[:30] in result.changes[0]
     assert result.changes[1].startswith("a setting that the record does not have: alpha=")
     assert "torch" not in replay_text(result), "nothing needs an explanation"
     change(client, run, "hist_kl", 2, step=10)
-    assert "torch 1.0, now" in replay_text(replay(client, client.get_run(run_id)))
+    assert "torch 1.0, now" in replay_text(replay(client, find_trial(client, run_id)))
 
 
 def test_a_metric_that_is_gone_differs(client: MlflowClient, recorded: Recorded) -> None:
     run = recorded(evaluations=1)
-    client.log_batch(run.info.run_id, metrics=[Metric("old_metric", 1.0, 0, 10)])
-    result = replay(client, client.get_run(run.info.run_id))
+    client.log_batch(run.run_id, metrics=[Metric("old_metric", 1.0, 0, 10)])
+    result = replay(client, find_trial(client, run.run_id))
     assert not result.matches
     assert "old_metric at 10: recorded 1.0, not measured now" in replay_text(result)
 
@@ -229,18 +233,18 @@ def test_evaluations_of_another_interval_are_met(
 ) -> None:
     """The interval may have been changed while the trial was interrupted."""
     run = recorded(evaluations=1, status=Status.INTERRUPTED)
-    manner = json.loads(run.data.tags[record.MANNER])
+    manner = dict(run.entry.manner)
     assert manner["evaluate_every"] == study.evaluate_every
-    client.set_tag(run.info.run_id, record.MANNER, json.dumps(manner | {"evaluate_every": 7}))
-    assert replay(client, client.get_run(run.info.run_id)).exact
+    client.set_tag(run.run_id, record.MANNER, json.dumps(manner | {"evaluate_every": 7}))
+    assert replay(client, find_trial(client, run.run_id)).exact
 
 
 def test_a_record_without_the_manner_is_replayed_in_the_studys(
     client: MlflowClient, recorded: Recorded
 ) -> None:
     run = recorded()
-    client.delete_tag(run.info.run_id, record.MANNER)
-    assert replay(client, client.get_run(run.info.run_id)).exact
+    client.delete_tag(run.run_id, record.MANNER)
+    assert replay(client, find_trial(client, run.run_id)).exact
 
 
 def test_many_differences_are_summed_up() -> None:
@@ -289,7 +293,7 @@ def test_the_command(
     assert [p.name for p in (tmp_path / "drawn").iterdir()] == ["model_0000025.png"]
 
     run_id = client.search_runs(["1"], f"tags.`{record.LEVEL}` = 'seed'")[0].info.run_id
-    change(client, client.get_run(run_id), "hist_kl", 2, step=10)
+    change(client, find_trial(client, run_id), "hist_kl", 2, step=10)
     assert main(["replay", run_id, *store]) == EXIT_SOME_FAILED
     assert main(["replay", "nonsense", *store]) == EXIT_BAD_INPUT
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from introsearch.errors import ConfigError, nearest_hint
 from introsearch.files import kept_checkpoints, runs_folder
-from introsearch.record.tags import REASON, STATUS
 from introsearch.settings.base import resolve_settings
 from introsearch.settings.latent import LatentPriorSettings
 from introsearch.statuses import Status
@@ -21,7 +20,7 @@ from introsearch.study.search.expand import expand
 from introsearch.study.search.spaces import in_file
 
 if TYPE_CHECKING:
-    from mlflow.entities import Run
+    from introsearch.record.runs import SeedRun
 
 SETTING = "stage1_trial"
 
@@ -65,7 +64,7 @@ def _missing(name: str, tracking_uri: str | None) -> ConfigError:
     from introsearch.record.find import find_everywhere
     from introsearch.record.store import open_store
 
-    recorded: dict[str, Run] = {}
+    recorded: list[SeedRun] = []
     with contextlib.suppress(ConfigError):  # there is no record at all
         recorded = find_everywhere(open_store(existing_uri(runs_folder(), tracking_uri)), name)
     if not recorded:
@@ -75,12 +74,11 @@ def _missing(name: str, tracking_uri: str | None) -> ConfigError:
             f"no study in {runs_folder()} has a trial {name}",
             hint=f"{hint}`introsearch status STUDY --trials` lists a study's trials",
         )
-    study, run = next(iter(recorded.items()))
-    status, reason = run.data.tags[STATUS], run.data.tags.get(REASON)
-    if status != Status.FINISHED:
+    study, entry = recorded[0].study, recorded[0].entry
+    if entry.status != Status.FINISHED:
         return ConfigError(
-            f"the trial {name} of the study {study} has not finished: it is {status}"
-            + (f" ({reason})" if reason else ""),
+            f"the trial {name} of the study {study} has not finished: it is {entry.status}"
+            + (f" ({entry.reason})" if entry.reason else ""),
             hint="choose a trial that has finished",
         )
     return ConfigError(

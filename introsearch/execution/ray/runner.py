@@ -9,14 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mlflow.exceptions import MlflowException
 from ray import tune
 from ray.tune.error import TuneError
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from introsearch.errors import ClusterError
+from introsearch.errors import ClusterError, RecordError
 from introsearch.execution.conductor import Conductor
 from introsearch.execution.crashes import kernel_kills
 from introsearch.execution.progress import Progress
@@ -45,7 +44,7 @@ def run_trials(
         False if the user interrupted.
 
     Raises:
-        MlflowException: the record cannot be written any more.
+        RecordError: the record cannot be written any more.
     """
     scheduler = _Scheduler(conductor, progress)
     try:
@@ -55,7 +54,7 @@ def run_trials(
             interrupted = bool(scheduler.running or conductor.abort_reason)
             if interrupted or not scheduler.lost:
                 break
-    except MlflowException:
+    except RecordError:  # what is interrupted cannot be recorded either
         raise
     except KeyboardInterrupt:
         conductor.interrupt()
@@ -276,5 +275,5 @@ class _Abort(_NotPickled, tune.Stopper):
         _check_ray()
         self.machines.look()
         if time.monotonic() > self.deadline:
-            self.conductor.abort_reason = "the time is over (budget.max_hours)"
+            self.conductor.abort("the time is over (budget.max_hours)")
         return bool(self.conductor.abort_reason)

@@ -44,6 +44,16 @@ class Outcome:
     value: float | None = None
     rung: int | None = None
 
+    def rank(self, sign: float) -> tuple[float, float]:
+        """Sorts outcomes, the best first: who got further, and then the better mean there.
+
+        Args:
+            sign: see `study.model.sign_of`.
+        """
+        if self.value is None:
+            return math.inf, 0.0
+        return -(math.inf if self.rung is None else self.rung), sign * self.value
+
 
 def suggest(
     spaces: Sequence[Space],

@@ -17,7 +17,7 @@ from introsearch.cli import main
 from introsearch.commands.options import EXIT_BAD_INPUT, EXIT_DONE
 from introsearch.files import checkpoint_path, write_atomically
 from introsearch.record import tags as record
-from introsearch.record.recorder import Recorder
+from introsearch.record.recorder import Recorder, open_recorder
 from introsearch.statuses import Status
 from introsearch.study.file.loader import load_study
 from introsearch.study.model import Study, Trial
@@ -69,7 +69,7 @@ class Site:
         return load_study(self.folder / f"{name}.yaml")
 
     def end(self, trial: Trial, status: str, *, reason: str = "") -> None:
-        self.recorder = self.recorder or Recorder(self.client, self.study, folder=self.folder)
+        self.recorder = self.recorder or open_recorder(self.client, self.study, folder=self.folder)
         self.recorder.start(trial)
         self.recorder.end(trial, status, reason=reason)
 

@@ -18,7 +18,7 @@ from introsearch.cli import main
 from introsearch.errors import ConfigError
 from introsearch.figures.search import draw_best_so_far, draw_marginals, draw_parallel
 from introsearch.figures.style import image
-from introsearch.record.recorder import Recorder
+from introsearch.record.recorder import Recorder, open_recorder
 from introsearch.record.report import read_report
 from introsearch.record.results import read_result
 from introsearch.results.compute import Compute, compute_of
@@ -62,7 +62,7 @@ def study(tmp_path: Path) -> Study:
 
 @pytest.fixture
 def recorder(client: MlflowClient, study: Study, tmp_path: Path) -> Recorder:
-    return Recorder(client, study, folder=tmp_path / "runs" / study.name)
+    return open_recorder(client, study, folder=tmp_path / "runs" / study.name)
 
 
 def end(recorder: Recorder, trial: Trial, status: str, value: float) -> None:
@@ -99,7 +99,7 @@ def recorded(recorder: Recorder, study: Study) -> Recorder:
     for trial in report_trials(study, expansion, chosen):
         is_sg = "sg" in trial.configuration.variants
         end(recorder, trial, Status.FINISHED, trial.seed / 10 + (5.0 if is_sg else 0.0))
-    recorder.end_study("finished")
+    recorder.end_study(Status.FINISHED)
     return recorder
 
 
