@@ -17,7 +17,9 @@ class Span(NamedTuple):
 
 
 def concurrency(ended: Sequence[Span], running: Sequence[Span]) -> float:
-    """How many trials were at work at a time on average, while any was; 1 if none has been.
+    """How many trials were at work at a time on average, while the study was; 1 if none has been.
+
+    It is below 1 where trials are so short that starting them takes longer.
 
     Args:
         ended: of all trials that have ended.
@@ -31,7 +33,7 @@ def concurrency(ended: Sequence[Span], running: Sequence[Span]) -> float:
         since = until if start - until < OVERHEAD_MS else start
         busy += max(0.0, end - since)
         until = max(until, end)
-    return max(1.0, work / busy) if busy > 0 else 1.0
+    return work / busy if work > 0 and busy > 0 else 1.0
 
 
 def remaining_seconds(stages: Iterable[Sequence[float]], *, at_once: float) -> float:

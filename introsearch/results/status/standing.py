@@ -73,7 +73,7 @@ def standing(
         trials=tuple(trial for cells in stages for trial in _unique(cells)),
         num_others=len(recorded) - len(known),
         eta_seconds=None if work is None else remaining_seconds(work, at_once=at_once),
-        at_once=at_once,
+        at_once=max(1.0, at_once),
         last_ms=max((t.last_ms for t in known.values() if t.last_ms), default=None),
         evaluation_share=_evaluation_share(known.values()),
     )

@@ -201,6 +201,8 @@ def test_json_holds_everything(study: Study, stands: Callable[..., StudyStatus])
 
 def test_concurrency_counts_overhead_but_no_nights() -> None:
     assert concurrency([], []) == 1.0
+    short = [Span(0, 10), Span(2_000, 2_010)]
+    assert concurrency(short, []) == pytest.approx(20 / 2_010), "starting them takes longer"
     pair = [Span(0, 100_000), Span(0, 100_000)]
     assert concurrency(pair, []) == 2.0
     assert concurrency([*pair, Span(150_000, 250_000)], []) == pytest.approx(300 / 250)
