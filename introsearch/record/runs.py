@@ -1,7 +1,9 @@
 """The runs of a study in the record, and those of its trials read in a moment.
 
 MLflow's own search loads every run with all that it has: a second per thousand runs. A database is
-asked for the values that matter instead, in two or three queries through MLflow's own tables.
+asked for the values that matter instead, in two or three queries through MLflow's own tables, which
+are private: those of MLflow 3.17. Upstream, mlflow/mlflow#2730 is about searches among many runs,
+and mlflow/mlflow#8277 about leaving out what is not wanted.
 """
 
 from __future__ import annotations
@@ -188,6 +190,7 @@ def _is_server(client: MlflowClient) -> bool:
 
 
 def _from_server(run: Run) -> SeedRun:
+    # As of MLflow 3.17, nothing public has the times; mlflow/mlflow#25008 proposed it.
     points = {m.key: Point(m.value, m.timestamp) for m in run.data._metric_objs}
     return SeedRun(
         run_id=run.info.run_id, end_ms=run.info.end_time, tags=run.data.tags, metrics=points
