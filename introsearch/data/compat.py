@@ -8,7 +8,8 @@ from types import ModuleType
 import torch
 
 # Operators that torchvision registers fake kernels for while it is imported. Its wheel on PyPI is
-# built for CUDA builds of torch; beside a CPU build its library of operators does not load.
+# built for CUDA builds of torch; beside a CPU build its library of operators does not load
+# (pytorch/vision#9085). Names and arguments are those of torchvision 0.28.
 OPERATORS = {
     "nms": "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     "qnms": "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",

@@ -86,6 +86,8 @@ def load_inception() -> Any:
             "--download; or set feature_extractor: classifier",
         )
     import_torchvision()
+    # As in all of `metrics`: torch-fidelity 0.4 documents calculate_metrics alone, which reads
+    # images from folders or data sets and keeps no features.
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
     try:

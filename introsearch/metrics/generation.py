@@ -2,7 +2,7 @@
 
 As published: as many generated as real images, networks in train mode (each batch normalised by
 itself), images clipped to [0, 1] and quantised to 8 bits. What features are compared by is part of
-every number's meaning: see `metrics.features`.
+every number's meaning: see `metrics.features`, which also says why torch-fidelity is used in parts.
 """
 
 from __future__ import annotations

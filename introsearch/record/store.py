@@ -128,7 +128,7 @@ def _access_error(uri: str, error: MlflowException) -> ConfigError:
 
 
 def _hint(reason: str) -> str:
-    if "database schema" in reason:
+    if "database schema" in reason:  # words of MLflow 3.17, which has no error code for it
         return (
             "another version of MLflow wrote it: use that version, or make a copy of the store and "
             "bring it up to date with `mlflow db upgrade URI`"

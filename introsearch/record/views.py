@@ -2,6 +2,10 @@
 
 MLflow keeps the views that users share as tags of the experiment, under a key that their address
 names. Two of ours make one click of what would be filters and column menus.
+
+Their form is private to MLflow's pages. Those of later versions save a view with a name and a date
+around it (mlflow/mlflow#24359), for a menu that does not list ours; a view as it is written here is
+still shown where an address names it, as of MLflow 3.17.
 """
 
 from __future__ import annotations

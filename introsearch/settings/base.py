@@ -119,7 +119,7 @@ def settings_to_dict(settings: TrainerSettings) -> dict[str, Any]:
     """All settings as plain JSON values (tuples become lists).
 
     What is None because it does not apply is left out, and so is a default that is implied
-    (`fields.choice`), so that a new setting leaves the identity of older configurations as it is.
+    (`fields.plain`), so that a new setting leaves the identity of older configurations as it is.
     """
     values = {
         f.name: value

@@ -25,15 +25,35 @@ _WORDS = {
 }
 
 
+def plain(default: Any, *, implied: bool = False) -> Any:
+    """A field that takes whatever its annotation says.
+
+    Args:
+        default: a value of the annotated type.
+        implied: leave the default out of what a trial is identified by: trials that know nothing of
+            the field are trained with it. So a field that is added later keeps their identities.
+    """
+    return _field(default, implied=implied)
+
+
 def bounded(
     default: Any = dataclasses.MISSING,
     *,
     low: float = -math.inf,
     above: float = -math.inf,
     below: float = math.inf,
+    implied: bool = False,
 ) -> Any:
-    """A field with bounds: `low` is allowed itself, `above` and `below` are not."""
-    return field(default=default, metadata={"bounds": Bounds(low, above, below)})
+    """A field with bounds: `low` is allowed itself, `above` and `below` are not.
+
+    Args:
+        default: within them.
+        low: the least number.
+        above: is less than any.
+        below: is greater than any.
+        implied: as for `plain`.
+    """
+    return _field(default, implied=implied, bounds=Bounds(low, above, below))
 
 
 def choice(
@@ -44,14 +64,17 @@ def choice(
     Args:
         default: one of them.
         legal: all of them.
-        implied: leave the default out of what a trial is identified by: trials that know nothing of
-            the field are trained with it.
+        implied: as for `plain`.
     """
-    return field(default=default, metadata={"legal": legal, "implied": implied})
+    return _field(default, implied=implied, legal=legal)
 
 
 def registered(
-    default: Any = dataclasses.MISSING, *, kind: str, only: tuple[str, ...] | None = None
+    default: Any = dataclasses.MISSING,
+    *,
+    kind: str,
+    only: tuple[str, ...] | None = None,
+    implied: bool = False,
 ) -> Any:
     """A field that names an extension, a registered one or the user's own by its dotted path.
 
@@ -59,8 +82,16 @@ def registered(
         default: a registered name.
         kind: a key of `extensions.KINDS`.
         only: the registered names that are legal; all of them unless given.
+        implied: as for `plain`.
     """
-    return field(default=default, metadata={"kind": kind, "only": only or tuple(KINDS[kind].names)})
+    names = only or tuple(KINDS[kind].names)
+    return _field(default, implied=implied, kind=kind, only=names)
+
+
+def _field(default: Any, *, implied: bool, **metadata: Any) -> Any:
+    if implied and default is dataclasses.MISSING:
+        raise TypeError("a field without a default has none that could be implied")
+    return field(default=default, metadata={**metadata, "implied": implied})
 
 
 class Bounds(NamedTuple):

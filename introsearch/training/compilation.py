@@ -79,7 +79,10 @@ def compiled(net: nn.Module) -> nn.Module:
 
 def _compile(function: F) -> F:
     _keep_on_disk()
-    functorch_config.donated_buffer = False  # a graph serves the backward passes of two players
+    # A graph serves the backward passes of two players. With donated buffers, on by default since
+    # pytorch/pytorch#139669, torch refuses the second one; as of torch 2.13 only this private
+    # module turns them off, and torch's own message names it.
+    functorch_config.donated_buffer = False
     # Shapes are few and fixed. Were they generalised, results would depend on their order.
     return torch.compile(function, fullgraph=True, dynamic=False)  # type: ignore[return-value]
 
@@ -90,7 +93,9 @@ def _keep_on_disk() -> None:
     A folder that the user names in torch's own variable stays; torch writes its default there, as
     soon as a process has an optimiser.
     """
-    # Imported here: it takes the whole compiler along.
+    # Private, as of torch 2.13: nothing public tells the default from a folder that the user named
+    # (pytorch/pytorch#121122 is about where it lies). Imported here: it takes the whole compiler
+    # along.
     from torch._inductor.runtime.runtime_utils import default_cache_dir  # type: ignore[attr-defined]
 
     if os.environ.get(CACHE_VARIABLE) in (None, default_cache_dir()):

@@ -6,8 +6,8 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 class WeightAverage:
@@ -22,11 +22,11 @@ class WeightAverage:
         self.decay = decay
         self.modules = {name: copy.deepcopy(module) for name, module in modules.items()}
         self._averages = _parameters(self.modules)
+        self._average = get_ema_multi_avg_fn(decay)
 
-    @torch.no_grad()
     def update(self, modules: Mapping[str, nn.Module]) -> None:
         """average <- decay * average + (1 - decay) * present parameters, without a host sync."""
-        torch._foreach_lerp_(self._averages, _parameters(modules), 1 - self.decay)
+        self._average(self._averages, _parameters(modules), None)
 
     def state_dict(self) -> dict[str, Any]:
         """State of all averaged modules, by name."""

@@ -11,6 +11,7 @@ from introsearch.cluster.file import LocalCluster, RayCluster
 from introsearch.errors import ConfigError
 from introsearch.study.model import Resources
 
+# Not all of them are documented; these names are those of Ray 2.60.
 VARIABLES = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",

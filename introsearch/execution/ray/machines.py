@@ -41,7 +41,11 @@ def _alive() -> dict[str, str]:
 
 
 def keep_messages(path: Path) -> None:
-    """Have Ray append to a file what it would print here about its processes elsewhere."""
+    """Have Ray append to a file what it would print here about its processes elsewhere.
+
+    Ray 2.60 prints errors of its own processes whatever `log_to_driver` says, by this function of a
+    private module, and has no option for where they go.
+    """
 
     def keep(data: Mapping[str, Any], ignore_prefix: bool) -> None:
         with path.open("a") as file:

@@ -115,13 +115,13 @@ def _trial_name(trial: TuneTrial) -> str:
 
 
 def _traceback(trial: TuneTrial) -> str:
-    """Of every attempt. `trial.get_error()` reads a copy that is not made yet at this moment."""
+    """Of every attempt. In Ray 2.60, `trial.get_error()` reads a copy that is not made yet."""
     path = Path(trial.error_file or "")
     return path.read_text(errors="replace") if path.is_file() else ""
 
 
 class _RayDied(BaseException):
-    """No `Exception`: at one, Ray Tune would first tell all trials to stop, and hang."""
+    """No `Exception`: at one, Ray Tune 2.60 would first tell all trials to stop, and hang."""
 
 
 def _check_ray() -> None:
@@ -183,7 +183,9 @@ class _Scheduler(_NotPickled, FIFOScheduler):
     def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:
         self.running.discard(_trial_name(trial))
         _check_ray()
-        restarted = trial.run_metadata.num_failures > trial.max_failures
+        # Ray 2.60 counts a failure before it tells of it (ray-project/ray#41285), and gives up
+        # either after the last one allowed, or at once where the trial was not running yet.
+        restarted = trial.num_failures > trial.max_failures
         if not restarted and not self.may_fail:
             self.lost.add(_trial_name(trial))
             return

@@ -96,6 +96,7 @@ def dead_process() -> str | None:
 
     Ray itself waits for a dead one for ever. Of a Ray that was started elsewhere nothing is known.
     """
+    # Private, as of Ray 2.60: whatever is public asks the very processes that may have died.
     node = ray._private.worker._global_node
     dead = {name for name, _ in node.dead_processes()} if node is not None else set()
     return min(dead & {"gcs_server", "raylet"}, default=None)
@@ -104,7 +105,8 @@ def dead_process() -> str | None:
 def abandon_ray() -> None:
     """Kill what is left of a Ray of which a part has died, and leave it out at our exit.
 
-    Its own way to end asks the dead part first, for a minute, and then breaks off the process.
+    Its own way to end asks the dead part first, for a minute, and then breaks off the process
+    (Ray 2.60; ray-project/ray#45570 has its words).
     """
     ray._private.worker._global_node.kill_all_processes(check_alive=False)
     atexit.register(_exit_at_once)  # before what Ray registered earlier

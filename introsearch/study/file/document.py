@@ -30,6 +30,8 @@ _RESOLVERS = {
 }
 
 
+# PyYAML 6 reads YAML 1.1 (yaml/pyyaml#53). It documents how a class adds resolvers to those it
+# inherits, but not this list of them, with which a class starts without any.
 class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: ClassVar[dict[Any, Any]] = {}
 

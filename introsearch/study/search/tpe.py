@@ -119,9 +119,21 @@ def _read(trial: Trial, spaces: Sequence[Space]) -> Suggestion:
         if distribution is None:
             values[name] = parameter.values[0]
         else:
-            internal = trial._suggest(f"{number}/{name}", distribution)
+            internal = _ask(trial, f"{number}/{name}", distribution)
             values[name] = _from_optuna(parameter, internal)
     return Suggestion(variant=space.variant, values=values)
+
+
+def _ask(trial: Trial, name: str, distribution: BaseDistribution) -> Any:
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    match distribution:
+        case FloatDistribution(low=low, high=high, log=log):
+            return trial.suggest_float(name, low, high, log=log)
+        case IntDistribution(low=low, high=high):
+            return trial.suggest_int(name, low, high)
+    assert isinstance(distribution, CategoricalDistribution)
+    return trial.suggest_categorical(name, distribution.choices)
 
 
 def _frozen(

@@ -74,6 +74,7 @@ def ray_start(folder: Path, *, num_cpus: int) -> list[str]:
     freely by itself could be those of another Ray on the same machine.
     """
     return [
+        # The module behind Ray 2.60's command `ray`, which need not be on the PATH of a node.
         *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block"),
         *("--disable-usage-stats", "--log-style=record", "--log-color=false"),
         *("--min-worker-port=0", "--max-worker-port=0", "--dashboard-agent-listen-port=0"),

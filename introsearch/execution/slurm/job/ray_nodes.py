@@ -19,7 +19,7 @@ from introsearch.execution.slurm.job.steps import step_command, step_environment
 NODES_PATIENCE_S = 90.0
 END_PATIENCE_S = 10.0
 POLL_S = 0.2
-STARTED = "Ray runtime started"  # what `ray start` says once its node can be used
+STARTED = "Ray runtime started"  # what `ray start` of Ray 2.60 says once its node can be used
 
 
 class RayNodes:
