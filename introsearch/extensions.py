@@ -63,6 +63,7 @@ KINDS: dict[str, Kind] = {
         names=METRICS, what="a metric", base="", defines=(), example="my_module:my_metric"
     ),
 }
+_DATA_KINDS = {entry.kind for entry in DATASETS.values()}
 _WORD = "[A-Za-z_][A-Za-z0-9_]*"
 PATH = rf"{_WORD}(\.{_WORD})*:{_WORD}"  # a regular expression that JSON Schema understands too
 
@@ -126,29 +127,46 @@ def data_kind(dataset: str) -> str:
     return kind
 
 
-def metrics_for(
-    dataset: str | None, *, trainer: str = "", settings: Mapping[str, Any] | None = None
-) -> list[str]:
-    """The registered metrics that a trainer can be judged by on a data set.
+def metrics_for(trainer: str, settings: Mapping[str, Any]) -> list[str]:
+    """The registered metrics that apply to a configuration, by the rule of `MetricEntry`.
 
     Args:
-        dataset: as a study file names it; None if the trainer has no such setting, and then it is
-            taken to train on points.
-        trainer: as a study file names it; only `TrainerEntry.judged_as` matters.
-        settings: all of the trainer's; without them, what any could be judged by.
+        trainer: as a study file names it.
+        settings: the trainer's. If only some are known, the others rule nothing out; but without
+            a data set it is taken to train on points.
 
     Raises:
-        ConfigError: as for `check_name`.
+        ConfigError: as for `check_name`, of the data set.
     """
-    if trainer in TRAINERS and (judged_as := TRAINERS[trainer].judged_as):
-        names = [name for name, m in METRICS.items() if m.modes or judged_as in m.data.split()]
-    else:
-        kind = "points" if dataset is None else data_kind(dataset)
-        names = [name for name, m in METRICS.items() if not m.data or kind in m.data.split()]
-    if settings is None:
-        return names
-    needs = {name: METRICS[name].needs for name in names}
-    return [n for n in names if (need := needs[n]) is None or settings.get(need[0]) == need[1]]
+    return [name for name in METRICS if not misfit(name, trainer, settings=settings)]
+
+
+def misfit(metric: str, trainer: str, *, settings: Mapping[str, Any]) -> str:
+    """Why a registered metric does not apply to a configuration; empty if it does.
+
+    Other arguments, and what is raised, as for `metrics_for`.
+
+    Returns:
+        What is to follow the metric's name, e.g. ``is only for activation: linear``.
+    """
+    entry, dataset = METRICS[metric], settings.get("dataset")
+    judges, judged_as = entry.judges.split(), _judged_as(trainer, dataset)
+    if judged_as.isdisjoint(judges):
+        if "any_data" not in judged_as or not _DATA_KINDS.issuperset(judges):
+            return f"is not a metric of trainer: {trainer}"
+        where = f"trainer: {trainer}" if dataset is None else f"dataset: {dataset}"
+        return f"is for {' or '.join(judges)}, and {where} has none"
+    if entry.needs is not None:
+        setting, value = entry.needs
+        if settings.get(setting, value) != value:
+            return f"is only for {setting}: {value}"
+    return ""
+
+
+def _judged_as(trainer: str, dataset: str | None) -> set[str]:
+    if trainer in TRAINERS and TRAINERS[trainer].judged_as:
+        return set(TRAINERS[trainer].judged_as.split())
+    return {"any_data", "points" if dataset is None else data_kind(dataset)}
 
 
 def add_module_folders(folders: Iterable[str | Path]) -> None:
@@ -177,7 +195,7 @@ def _registered_path(kind: str, name: str) -> str:
     if kind == "trainer":
         return TRAINERS[name].trainer
     if kind == "metric":
-        return METRICS[name].function
+        return f"introsearch.metrics.{METRICS[name].module}:{name}"
     return DATASETS[name].data if kind == "dataset" else PRIORS[name]
 
 

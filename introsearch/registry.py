@@ -1,20 +1,22 @@
 """The extension points: from the name a study file uses to where its code lives.
 
-Values are dotted paths, so that names can be checked without importing torch. Adding a data set,
-prior, trainer or metric is one new file and one new line here; the conformance tests pick it up.
+Values say in words where code is, so that names can be checked without importing torch. Adding a
+data set, prior, trainer or metric is one new file and one new entry here; the conformance tests
+pick it up. Names stand here as they are written in study files, so that a search finds them.
 `introsearch.extensions` looks names up, here and among the user's own.
 """
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import NamedTuple
 
 
 class TrainerEntry(NamedTuple):
     """A trainer and its settings; the settings module must not import torch.
 
-    `judged_as` is the kind of data in whose words it is judged (`MetricEntry.data`), if that does
-    not follow from its data set.
+    `judged_as` is what its models are judged as (`MetricEntry`), in words separated by blanks, if
+    they are not judged by their data.
     """
 
     settings: str
@@ -29,24 +31,36 @@ class DatasetEntry(NamedTuple):
     kind: str = "points"
 
 
-class MetricEntry(NamedTuple):
-    """A metric function; `costly` ones are computed once, at the end of a report trial.
+@dataclass(frozen=True, slots=True)
+class MetricEntry:
+    """A metric, and what it applies to: models that are judged as something that it judges.
 
-    `goal` is empty where no value is better than another: it cannot be bold in a table.
-    `data` are the kinds of data sets that it is for, separated by spaces; empty is any. `timing` is
-    a wall time, never twice the same: it is recorded, but nothing is chosen or compared by it, and
-    tables, which come out the same on every run, leave it out. `modes`: it is also for trainers
-    that are judged as something else than their data. `needs` is a setting, and the value that it
-    must have for the metric to mean something.
+    A model is judged as ``any_data``, and as what its data set consists of: ``points``, ``images``,
+    ``latents`` or a word of the user's own. If its trainer's entry says so, it is judged as that
+    instead: ``modes``, of a model whose posterior collapse is predicted, and ``modes_of_two``, of
+    its second latent. `introsearch.extensions.metrics_for` answers which metrics apply.
+
+    Attributes:
+        module: where it is, in `introsearch.metrics`: a function that has the metric's name.
+        judges: what it judges, in the words above, separated by blanks: one of them is enough.
+        goal: empty where no value is better than another: it cannot be bold in a table.
+        needs: a setting, and the value that it must have for the metric to mean something.
+        costly: it is computed once, at the end of a report trial.
+        timing: it is a wall time, never twice the same: it is recorded, but nothing is chosen or
+            compared by it, and tables, which come out the same on every run, leave it out.
+        features: it compares features of images, and means nothing without their extractor.
+        counts_units: it counts a latent's active units; a trial has collapsed if there are none.
     """
 
-    function: str
-    costly: bool = False
+    module: str
+    judges: str
     goal: str = "minimize"
-    data: str = ""
-    timing: bool = False
-    modes: bool = False
+    _: KW_ONLY
     needs: tuple[str, str] | None = None
+    costly: bool = False
+    timing: bool = False
+    features: bool = False
+    counts_units: bool = False
 
 
 DATASETS: dict[str, DatasetEntry] = {
@@ -98,86 +112,64 @@ TRAINERS: dict[str, TrainerEntry] = {
         "introsearch.settings.latent:LatentGMMSettings",
         "introsearch.training.latent.gmm:LatentGMM",
     ),
-    **{
-        f"collapse_{model.lower()}": TrainerEntry(
-            f"introsearch.settings.shallow:Collapse{model}Settings",
-            f"introsearch.training.shallow.trainer:Collapse{model}",
-            judged_as=judged_as,
-        )
-        for model, judged_as in (("VAE", "modes"), ("CVAE", "modes"), ("HVAE", "modes_of_two"))
-    },
+    "collapse_vae": TrainerEntry(
+        "introsearch.settings.shallow:CollapseVAESettings",
+        "introsearch.training.shallow.trainer:CollapseVAE",
+        judged_as="modes",
+    ),
+    "collapse_cvae": TrainerEntry(
+        "introsearch.settings.shallow:CollapseCVAESettings",
+        "introsearch.training.shallow.trainer:CollapseCVAE",
+        judged_as="modes",
+    ),
+    "collapse_hvae": TrainerEntry(
+        "introsearch.settings.shallow:CollapseHVAESettings",
+        "introsearch.training.shallow.trainer:CollapseHVAE",
+        judged_as="modes modes_of_two",
+    ),
 }
 
 METRICS: dict[str, MetricEntry] = {
-    "hist_kl_paper": MetricEntry("introsearch.metrics.histograms:hist_kl_paper", data="points"),
-    "hist_jsd_paper": MetricEntry("introsearch.metrics.histograms:hist_jsd_paper", data="points"),
-    "hist_kl": MetricEntry("introsearch.metrics.histograms:hist_kl", data="points"),
-    "hist_jsd": MetricEntry("introsearch.metrics.histograms:hist_jsd", data="points"),
-    "responsibility_entropy": MetricEntry(
-        "introsearch.metrics.responsibilities:responsibility_entropy", goal="maximize"
-    ),
-    **{
-        name: MetricEntry(f"introsearch.metrics.active_units:{name}", goal="maximize", modes=True)
-        for name in ("active_units", "active_pairs")
-    },
-    "fid_gen": MetricEntry("introsearch.metrics.generation:fid_gen", data="images"),
-    "fid_rec": MetricEntry("introsearch.metrics.generation:fid_rec", costly=True, data="images"),
-    "kid_gen": MetricEntry("introsearch.metrics.generation:kid_gen", costly=True, data="images"),
-    **{
-        name: MetricEntry(f"introsearch.metrics.{where}:{name}", True, "maximize", "images")
-        for where, name in (
-            ("generation", "precision_gen"),
-            ("generation", "recall_gen"),
-            ("representation", "svm_2k"),
-            ("representation", "svm_10k"),
-            ("representation", "knn_5"),
-            ("representation", "knn_100"),
-        )
-    },
-    "rec_test": MetricEntry("introsearch.metrics.image_elbo:rec_test", data="images"),
-    "kl_test": MetricEntry("introsearch.metrics.image_elbo:kl_test", data="images"),
-    "prior_logvar_max": MetricEntry(
-        "introsearch.metrics.image_elbo:prior_logvar_max", data="images"
-    ),
-    **{
-        name: MetricEntry(f"introsearch.metrics.latents:{name}", True, goal, data)
-        for name, goal, data in (
-            ("mmd_latent", "minimize", "images latents"),
-            ("mmd_null", "", "images latents"),
-            ("latent_nll", "minimize", "images latents"),
-            ("latent_kl", "minimize", "latents"),
-            ("effective_share", "maximize", "images latents"),
-        )
-    },
-    "sampling_ms": MetricEntry(
-        "introsearch.metrics.latents:sampling_ms", True, data="images latents", timing=True
-    ),
-    "gnelbo_e7": MetricEntry("introsearch.metrics.elbo:gnelbo_e7", costly=True, data="points"),
-    **{
-        name: MetricEntry(f"introsearch.metrics.modes:{name}", False, goal, data)
-        for name, goal, data in (
-            ("active_modes", "", "modes modes_of_two"),
-            ("predicted_modes", "", "modes modes_of_two"),
-            ("active_modes_z2", "", "modes_of_two"),
-            ("predicted_modes_z2", "", "modes_of_two"),
-            ("mode_kl", "", "modes modes_of_two"),
-            ("predicted_kl", "", "modes modes_of_two"),
-            ("mode_kl_z2", "", "modes_of_two"),
-            ("predicted_kl_z2", "", "modes_of_two"),
-            ("kl_gap", "minimize", "modes modes_of_two"),
-            ("lam_gap", "minimize", "modes modes_of_two"),
-            ("loss_gap", "minimize", "modes modes_of_two"),
-            ("active_units_z2", "", "modes_of_two"),
-        )
-    },
-    "omega_gap": MetricEntry(
-        "introsearch.metrics.modes:omega_gap",
-        data="modes modes_of_two",
-        needs=("activation", "linear"),
-    ),
-    "nll_test": MetricEntry(
-        "introsearch.metrics.modes:nll_test", costly=True, data="modes modes_of_two"
-    ),
+    "hist_kl_paper": MetricEntry("histograms", "points"),
+    "hist_jsd_paper": MetricEntry("histograms", "points"),
+    "hist_kl": MetricEntry("histograms", "points"),
+    "hist_jsd": MetricEntry("histograms", "points"),
+    "responsibility_entropy": MetricEntry("responsibilities", "any_data", "maximize"),
+    "active_units": MetricEntry("active_units", "any_data modes", "maximize", counts_units=True),
+    "active_pairs": MetricEntry("active_units", "any_data modes", "maximize"),
+    "fid_gen": MetricEntry("generation", "images", features=True),
+    "fid_rec": MetricEntry("generation", "images", features=True, costly=True),
+    "kid_gen": MetricEntry("generation", "images", features=True, costly=True),
+    "precision_gen": MetricEntry("generation", "images", "maximize", features=True, costly=True),
+    "recall_gen": MetricEntry("generation", "images", "maximize", features=True, costly=True),
+    "svm_2k": MetricEntry("representation", "images", "maximize", costly=True),
+    "svm_10k": MetricEntry("representation", "images", "maximize", costly=True),
+    "knn_5": MetricEntry("representation", "images", "maximize", costly=True),
+    "knn_100": MetricEntry("representation", "images", "maximize", costly=True),
+    "rec_test": MetricEntry("image_elbo", "images"),
+    "kl_test": MetricEntry("image_elbo", "images"),
+    "prior_logvar_max": MetricEntry("image_elbo", "images"),
+    "mmd_latent": MetricEntry("latents", "images latents", costly=True),
+    "mmd_null": MetricEntry("latents", "images latents", "", costly=True),
+    "latent_nll": MetricEntry("latents", "images latents", costly=True),
+    "latent_kl": MetricEntry("latents", "latents", costly=True),
+    "effective_share": MetricEntry("latents", "images latents", "maximize", costly=True),
+    "sampling_ms": MetricEntry("latents", "images latents", timing=True, costly=True),
+    "gnelbo_e7": MetricEntry("elbo", "points", costly=True),
+    "active_modes": MetricEntry("modes", "modes", ""),
+    "predicted_modes": MetricEntry("modes", "modes", ""),
+    "active_modes_z2": MetricEntry("modes", "modes_of_two", ""),
+    "predicted_modes_z2": MetricEntry("modes", "modes_of_two", ""),
+    "mode_kl": MetricEntry("modes", "modes", ""),
+    "predicted_kl": MetricEntry("modes", "modes", ""),
+    "mode_kl_z2": MetricEntry("modes", "modes_of_two", ""),
+    "predicted_kl_z2": MetricEntry("modes", "modes_of_two", ""),
+    "kl_gap": MetricEntry("modes", "modes"),
+    "lam_gap": MetricEntry("modes", "modes"),
+    "loss_gap": MetricEntry("modes", "modes"),
+    "active_units_z2": MetricEntry("modes", "modes_of_two", "", counts_units=True),
+    "omega_gap": MetricEntry("modes", "modes", needs=("activation", "linear")),
+    "nll_test": MetricEntry("modes", "modes", costly=True),
 }
 
 

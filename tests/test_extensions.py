@@ -12,8 +12,16 @@ import pytest
 import torch
 
 from introsearch.errors import ConfigError
-from introsearch.extensions import KINDS, check_name, load, metrics_for, resolve
-from introsearch.registry import METRICS, PRIORS, TRAINERS
+from introsearch.extensions import (
+    KINDS,
+    add_module_folders,
+    check_name,
+    load,
+    metrics_for,
+    misfit,
+    resolve,
+)
+from introsearch.registry import METRICS, PRIORS, TRAINERS, is_costly
 from introsearch.settings.base import resolve_settings
 from introsearch.study.file.document import dump
 from introsearch.study.file.loader import load_study
@@ -29,6 +37,7 @@ from dataclasses import dataclass
 
 import torch
 
+from introsearch.data.base import Data
 from introsearch.data.toy import ToyData
 from introsearch.priors.base import MixturePrior, Prior
 from introsearch.training.base import Trainer
@@ -42,6 +51,13 @@ class Line(ToyData):
     def sample(self, n, generator):
         x = 2 * torch.rand(n, 1, generator=generator, device=generator.device)
         return torch.cat([x, 0.5 * x], dim=1)
+
+
+class Sounds(Data):
+    kind = "sounds"
+
+    def sample(self, n, generator):
+        return torch.rand(n, 8, generator=generator)
 
 
 class Wide(Prior):
@@ -184,7 +200,8 @@ def test_a_study_of_extensions_trains(module: str, load_text: Callable[..., Stud
         evaluation = [run.step(), run.step()][-1]
         assert evaluation.metrics[f"{module}:one"] == 1.0
         assert evaluation.metrics[f"{module}:spread"] > 0
-        assert set(evaluation.metrics) >= {n for n in metrics_for("rings") if not METRICS[n].costly}
+        applicable = metrics_for(order.trainer, order.settings)
+        assert set(evaluation.metrics) >= {n for n in applicable if not is_costly(n)}
         assert evaluation.status == "finished"
         assert drawn == ["model"]
         assert run.trainer.evaluate(["gnelbo_e7"])["gnelbo_e7"] > 0
@@ -307,6 +324,73 @@ def test_a_module_that_cannot_be_imported(
         load_text(study_text(module))
     assert f"{module}{place}" in caught.value.message
     assert (caught.value.key, caught.value.line) == ("trainer", 2)
+
+
+ANY_DATA = "responsibility_entropy active_units active_pairs"
+OF_MODES = (
+    "active_units active_pairs active_modes predicted_modes mode_kl predicted_kl kl_gap lam_gap "
+    "loss_gap nll_test"
+)
+OF_TWO = "active_modes_z2 predicted_modes_z2 mode_kl_z2 predicted_kl_z2 active_units_z2"
+OF_IMAGES = (
+    "fid_gen fid_rec kid_gen precision_gen recall_gen svm_2k svm_10k knn_5 knn_100 rec_test "
+    "kl_test prior_logvar_max"
+)
+OF_LATENTS = "mmd_latent mmd_null latent_nll effective_share sampling_ms"
+OF_POINTS = "hist_kl_paper hist_jsd_paper hist_kl hist_jsd gnelbo_e7"
+
+
+@pytest.mark.parametrize(
+    ("trainer", "settings", "names"),
+    [
+        ("vae", {"dataset": "rings"}, f"{ANY_DATA} {OF_POINTS}"),
+        ("vae", {"dataset": "latent_shifted"}, f"{ANY_DATA} {OF_LATENTS} latent_kl"),
+        ("sintrovae", {"dataset": "digits"}, f"{ANY_DATA} {OF_IMAGES} {OF_LATENTS}"),
+        ("evalp", {"dataset": "digits"}, f"{ANY_DATA} {OF_IMAGES} {OF_LATENTS}"),
+        ("MODULE:Cautious", {"dataset": "MODULE:Line"}, f"{ANY_DATA} {OF_POINTS}"),
+        ("MODULE:Cautious", {"dataset": "MODULE:Sounds"}, ANY_DATA),
+        ("MODULE:Cautious", {}, f"{ANY_DATA} {OF_POINTS}"),
+        ("collapse_vae", {"dataset": "digits"}, f"{OF_MODES} omega_gap"),
+        ("collapse_vae", {"dataset": "digits", "activation": "relu"}, OF_MODES),
+        ("collapse_cvae", {"dataset": None, "activation": "linear"}, f"{OF_MODES} omega_gap"),
+        ("collapse_hvae", {"activation": "linear"}, f"{OF_MODES} {OF_TWO} omega_gap"),
+        ("collapse_hvae", {"activation": "relu"}, f"{OF_MODES} {OF_TWO}"),
+    ],
+)
+def test_which_metrics_apply(
+    trainer: str, settings: dict[str, str], names: str, module: str, tmp_path: Path
+) -> None:
+    add_module_folders([tmp_path])
+    own = {k: v and v.replace("MODULE", module) for k, v in settings.items()}
+    found = metrics_for(trainer.replace("MODULE", module), own)
+    assert set(found) == set(names.split())
+    assert found == [name for name in METRICS if name in found]  # columns of tables
+
+
+@pytest.mark.parametrize(
+    ("metric", "trainer", "settings", "why"),
+    [
+        ("hist_kl", "vae", {"dataset": "rings"}, ""),
+        ("hist_kl", "vae", {"dataset": "digits"}, "is for points, and dataset: digits has none"),
+        ("hist_kl", "collapse_vae", {}, "is not a metric of trainer: collapse_vae"),
+        ("kl_gap", "vae", {"dataset": "digits"}, "is not a metric of trainer: vae"),
+        ("kl_gap", "my:Own", {}, "is not a metric of trainer: my:Own"),
+        ("fid_gen", "my:Own", {}, "is for images, and trainer: my:Own has none"),
+        (
+            "mmd_latent",
+            "vae",
+            {"dataset": "rings"},
+            "is for images or latents, and dataset: rings has none",
+        ),
+        ("mode_kl_z2", "collapse_cvae", {}, "is not a metric of trainer: collapse_cvae"),
+        ("omega_gap", "collapse_vae", {}, ""),
+        ("omega_gap", "collapse_vae", {"activation": "relu"}, "is only for activation: linear"),
+    ],
+)
+def test_why_a_metric_does_not_apply(
+    metric: str, trainer: str, settings: dict[str, str], why: str
+) -> None:
+    assert misfit(metric, trainer, settings=settings) == why
 
 
 def test_values_that_own_fields_allow(module: str, load_text: Callable[..., Study]) -> None:

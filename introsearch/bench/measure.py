@@ -18,7 +18,7 @@ from introsearch.bench.reference import Step, reference_step
 from introsearch.errors import ConfigError, IntrosearchError
 from introsearch.extensions import metrics_for
 from introsearch.figures.models.draw import draw_figure
-from introsearch.registry import METRICS
+from introsearch.registry import is_costly
 from introsearch.settings.base import resolve_settings, settings_to_dict
 from introsearch.training.base import Trainer
 from introsearch.training.spans import SpanClock
@@ -61,11 +61,9 @@ def measure(order: TrialOrder) -> Measurement:
     trainer.advance(WARM_UP + 2)
     with FlopCounterMode(display=False) as counter:
         trainer.advance(1)
-    names = metrics_for(
-        order.settings.get("dataset"), trainer=order.trainer, settings=settings_to_dict(settings)
-    )
-    often = [*(n for n in names if not METRICS[n].costly), *order.added_metrics]
-    costly = [n for n in names if METRICS[n].costly]
+    names = metrics_for(order.trainer, settings_to_dict(settings))
+    often = [*(n for n in names if not is_costly(n)), *order.added_metrics]
+    costly = [n for n in names if is_costly(n)]
     evaluation = _least_seconds(lambda: (trainer.evaluate(often), trainer.details()))
     final = _least_seconds(lambda: trainer.evaluate(costly))
     drawing = _least_seconds(lambda: _draw(trainer))

@@ -12,7 +12,7 @@ import torch
 
 from introsearch.extensions import metrics_for
 from introsearch.planning.costs import TrialCosts, to_measure
-from introsearch.registry import METRICS
+from introsearch.registry import is_costly
 from introsearch.settings.base import resolve_settings, settings_to_dict
 from introsearch.study.model import Configuration, Resources, Study, Trial
 from introsearch.study.search.expand import Expansion
@@ -66,11 +66,8 @@ def measure_trial(study: Study, configuration: Configuration, resources: Resourc
         TrialDiverged: it does so at once.
     """
     trial = _short_trial(study, configuration, resources)
-    settings = configuration.settings
-    applicable = metrics_for(
-        settings.get("dataset"), trainer=configuration.trainer, settings=settings
-    )
-    costly = [name for name in applicable if METRICS[name].costly]
+    applicable = metrics_for(configuration.trainer, configuration.settings)
+    costly = [name for name in applicable if is_costly(name)]
     sizes: list[int] = []
     run = TrialRun(trial, keep_figure=lambda name, iteration, png: sizes.append(len(png)))
     first = _iteration_seconds(run)

@@ -68,4 +68,4 @@ def extractors_text(extractors: dict[str, str]) -> str:
 
 def _comparing() -> list[str]:
     """The metrics that compare features of images."""
-    return [name for name, entry in METRICS.items() if "generation" in entry.function]
+    return [name for name, entry in METRICS.items() if entry.features]

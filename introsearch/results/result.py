@@ -99,27 +99,26 @@ def summary_of(
     """The `summary` of a `StudyResult`; arguments as its attributes."""
     seeds, goals = study.seeds.report, study.metric_goals
     summary = summarise(frame, metrics=list(goals), chosen=chosen, seeds=seeds)
-    summary = summary[_applicable(summary, study, expansion)].reset_index(drop=True)
+    summary = summary[_applicable(summary, expansion)].reset_index(drop=True)
     blocks = blocks_of(expansion.groups)
     return compare(summary, frame, goals=goals, seeds=seeds, blocks=blocks)
 
 
-def _applicable(summary: pd.DataFrame, study: Study, expansion: Expansion) -> list[bool]:
-    """Whether the configuration of each row can be judged by its metric; none yet: by all."""
-    by_id = {c.id: c for c in expansion.configurations}
-    metrics: dict[str | None, set[str]] = {}
-    for identity in summary["config_id"].unique():
-        configuration = by_id.get(identity)
-        if configuration is None:
-            metrics[identity] = set(study.metric_goals)
-            continue
-        settings = configuration.settings
-        known = metrics_for(
-            settings.get("dataset"), trainer=configuration.trainer, settings=settings
-        )
-        metrics[identity] = {*known, *(m for m in study.metric_goals if is_path(m))}
-    pairs = zip(summary["config_id"], summary["metric"], strict=True)
-    return [metric in metrics[identity] for identity, metric in pairs]
+def _applicable(summary: pd.DataFrame, expansion: Expansion) -> list[bool]:
+    """Whether the metric of each row applies to its configuration.
+
+    One of the user's own always does, and any does where no configuration is chosen yet.
+    """
+    chosen = set(summary["config_id"])
+    known = {
+        c.id: set(metrics_for(c.trainer, c.settings))
+        for c in expansion.configurations
+        if c.id in chosen
+    }
+    return [
+        is_path(metric) or identity not in known or metric in known[identity]
+        for identity, metric in zip(summary["config_id"], summary["metric"], strict=True)
+    ]
 
 
 def choose_configurations(

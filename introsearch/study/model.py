@@ -264,7 +264,7 @@ class Study:
         applicable = {
             name
             for trainer, dataset in self._trained_on()
-            for name in metrics_for(dataset, trainer=trainer)
+            for name in metrics_for(trainer, {"dataset": dataset})
         }
         known = {name: m.goal for name, m in METRICS.items() if name in applicable}
         if self.metric.name in known:

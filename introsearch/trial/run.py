@@ -15,7 +15,7 @@ from introsearch.extensions import add_module_folders, metrics_for, resolve
 from introsearch.figures.models.draw import draw_figure
 from introsearch.figures.models.images import HISTORY, Curve, draw_history
 from introsearch.files import set_runs_folder
-from introsearch.registry import METRICS
+from introsearch.registry import is_costly
 from introsearch.settings.base import resolve_settings, settings_to_dict
 from introsearch.statuses import Status
 from introsearch.training.figure_data import ImageFigure
@@ -94,11 +94,8 @@ class TrialRun:
             TrialDiverged: one of them is not finite.
         """
         costly = self.order.costly_metrics and self.trainer.iteration >= self.end
-        settings = settings_to_dict(self.settings)
-        applicable = metrics_for(
-            settings.get("dataset"), trainer=self.order.trainer, settings=settings
-        )
-        names = [name for name in applicable if costly or not METRICS[name].costly]
+        applicable = metrics_for(self.order.trainer, settings_to_dict(self.settings))
+        names = [name for name in applicable if costly or not is_costly(name)]
         metrics: dict[str, float] = self.trainer.evaluate([*names, *self.order.added_metrics])
         for name, value in metrics.items():
             if not math.isfinite(value):

@@ -13,8 +13,8 @@ def test_each_data_set_has_its_own():
     found = extractors_of(frame(("digits", "a 1"), ("digits", "a 1"), ("mnist", "b"), ("x", "")))
     assert found == {"digits": "a 1", "mnist": "b"}
     text = extractors_text(found)
-    assert "fid_gen" in text
-    assert text.endswith("compare features of digits: a 1; mnist: b.")
+    metrics = "fid_gen, fid_rec, kid_gen, precision_gen, recall_gen"
+    assert text == f" {metrics} compare features of digits: a 1; mnist: b."
 
 
 def test_a_mixture_is_refused():

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from introsearch.errors import ConfigError, nearest_hint
-from introsearch.extensions import is_path, metrics_for
-from introsearch.registry import METRICS, TRAINERS
+from introsearch.extensions import is_path, metrics_for, misfit
 from introsearch.settings.base import TrainerSettings, settings_to_dict
 from introsearch.study.model import Study
 from introsearch.study.parameters import label
@@ -41,22 +40,13 @@ def check_configuration(study: Study, variant: str, settings: TrainerSettings) -
 
 
 def _check_metric(study: Study, variant: str, settings: TrainerSettings) -> None:
-    trainer = study.variants[variant].trainer or study.trainer
-    dataset, name = getattr(settings, "dataset", None), study.metric.name
-    applicable = metrics_for(dataset, trainer=trainer, settings=settings_to_dict(settings))
-    if not is_path(name) and name not in applicable:
-        kinds = METRICS[name].data.split()
-        fault = f"is for {' or '.join(kinds)}, and dataset: {dataset} has none"
-        judged = {entry.judged_as for entry in TRAINERS.values()}
-        if judged & {*kinds, TRAINERS[trainer].judged_as if trainer in TRAINERS else ""} - {""}:
-            fault = f"is not a metric of trainer: {trainer}"
-        needs = METRICS[name].needs
-        if needs is not None and name in metrics_for(dataset, trainer=trainer):
-            fault = f"is only for {needs[0]}: {needs[1]}"
+    trainer, name = study.variants[variant].trainer or study.trainer, study.metric.name
+    plain = settings_to_dict(settings)
+    if not is_path(name) and (fault := misfit(name, trainer, settings=plain)):
         raise ConfigError(
             f"{name} {fault} (variant: {variant})",
             key="metric.name",
-            hint=nearest_hint(name, applicable),
+            hint=nearest_hint(name, metrics_for(trainer, plain)),
         )
 
 

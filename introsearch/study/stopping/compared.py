@@ -6,10 +6,13 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from introsearch.registry import METRICS
+
 if TYPE_CHECKING:
     from introsearch.study.model import Study
 
-ACTIVE_UNITS = ("active_units", "active_units_z2")  # metrics, one for each latent
+# Metrics, one for each latent.
+ACTIVE_UNITS = tuple(name for name, entry in METRICS.items() if entry.counts_units)
 
 
 def fewest_active_units(metrics: Mapping[str, float]) -> float | None:

@@ -121,8 +121,8 @@ def test_more_latents_than_data_have_as_many_values():
 def test_networks_have_no_decoder_to_compare(tmp_path):
     settings = {"activation": "relu"}
     for trainer in ("collapse_vae", "collapse_cvae", "collapse_hvae"):
-        assert "omega_gap" in metrics_for(None, trainer=trainer)
-        names = metrics_for(None, trainer=trainer, settings=settings)
+        assert "omega_gap" in metrics_for(trainer, {})
+        names = metrics_for(trainer, settings)
         assert "lam_gap" in names
         assert "omega_gap" not in names
     file = tmp_path / "study.yaml"

@@ -64,8 +64,7 @@ def same(a, b):
 
 def names_of(case):
     trainer, parameters = CASES[case]
-    settings = settings_to_dict(resolve_settings(trainer, parameters))
-    return metrics_for(None, trainer=trainer, settings=settings)
+    return metrics_for(trainer, settings_to_dict(resolve_settings(trainer, parameters)))
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -294,7 +293,7 @@ def test_training_comes_to_the_predicted_optimum(trainer, changes):
     parameters = {"latent_dim": 6, "iterations": 1500, "learning_rate": 0.02, **changes}
     made = load(TRAINERS[trainer].trainer)(resolve_settings(trainer, parameters), seed=0)
     made.advance(1500)
-    metrics = made.evaluate(metrics_for(None, trainer=trainer))
+    metrics = made.evaluate(metrics_for(trainer, parameters))
     assert -1e-9 <= metrics["loss_gap"] < 5e-3
     assert metrics["active_modes"] == metrics["predicted_modes"]
     assert metrics["kl_gap"] < 0.05
