@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from urllib.parse import urlparse
 
 from mlflow import MlflowClient
@@ -15,6 +13,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from introsearch.errors import ConfigError, RecordError
+from introsearch.files import alone
 from introsearch.record.address import sqlite_path, without_password
 
 # Whether a server answers should be known in seconds. Later, MLflow's own patience (minutes) is
@@ -126,18 +125,8 @@ def _alone(uri: str) -> Iterator[None]:
             f"cannot make the folder {folder} for the record: {error.strerror}",
             hint="give another folder with --runs-dir, or another store with --tracking-uri",
         ) from error
-    with _opened(folder) as descriptor:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with alone(folder):
         yield
-
-
-@contextmanager
-def _opened(folder: Path) -> Iterator[int]:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager
