@@ -19,6 +19,7 @@ from introsearch.results.result import StudyResult
 from introsearch.results.tables.captions import used_marks
 from introsearch.results.tables.formats import Cell, format_number, write_table
 from introsearch.results.tables.results import titled
+from introsearch.wording import setting
 
 
 def paper_table(
@@ -131,7 +132,8 @@ def settings_table(
     body = []
     for group, settings in settings_of_groups(result).items():
         is_chosen = result.chosen[group] is not None
-        own = [_setting(settings.get(name)) if is_chosen else "-" for name in parameters]
+        values = (settings.get(name) if is_chosen else None for name in parameters)
+        own = [setting(value, null="-") for value in values]
         known = rows_for(table[keys], settings).index if sources else []
         theirs = []
         for source in sources:
@@ -201,7 +203,3 @@ def _check_metrics(result: StudyResult, metrics: Sequence[str]) -> None:
                 f"the study {result.study.name!r} does not report {metric!r}",
                 hint=nearest_hint(metric, known),
             )
-
-
-def _setting(value: object) -> str:
-    return "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -17,6 +17,7 @@ from introsearch.results.tables.formats import format_number
 from introsearch.results.tables.results import count_text, titled
 from introsearch.statuses import Status
 from introsearch.study.model import trial_name
+from introsearch.wording import setting
 
 MAX_FAILURES = 50
 
@@ -108,7 +109,7 @@ def _chosen_table(page: _Page) -> str:
     rows = []
     for group, identity in result.chosen.items():
         settings = by_id[identity].settings if identity else {}
-        values = [_text(_setting(settings.get(name))) for name in searched]
+        values = [_text(setting(settings.get(name), null="-")) for name in searched]
         rows.append([_text(group), *values, _text(identity or "-"), _repeat(page, identity)])
     note = "<p class=note>The command trains one of its trials again and compares all numbers.</p>"
     return _table(["group", *searched, "configuration", "repeat it"], rows) + note
@@ -202,10 +203,6 @@ def _table(
 
 def _anchor(page: _Page, group: str) -> str:
     return f"runs-{list(page.report.result.chosen).index(group)}"
-
-
-def _setting(value: object) -> str:
-    return "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _text(text: str) -> str:
