@@ -19,6 +19,7 @@ from introsearch.results.tables.captions import used_marks
 from introsearch.results.tables.formats import format_number
 from introsearch.results.tables.results import count_text, titled
 from introsearch.statuses import Status
+from introsearch.study.group_label import group_block
 from introsearch.study.model import trial_name
 from introsearch.wording import setting
 
@@ -112,7 +113,7 @@ def _result_table(page: _Page) -> _Table:
             _number(by_metric.loc[metric], link, marks) if metric in by_metric.index else _Cell("-")
             for metric in goals
         ]
-        block = str(group).rpartition(" / ")[0]
+        block = group_block(str(group))
         starts = bool(rows) and block != before
         rows.append(_Row([_Cell(str(group)), *cells, _Cell(count_text(of_group.iloc[0]))], starts))
         before = block
