@@ -1,8 +1,10 @@
-"""Where the files of a study's trials lie, below the study's folder in the folder of all runs."""
+"""Where the files of a study's trials lie, below the folder of all runs, and safe ways to write."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _runs_folder = Path("runs")
@@ -54,3 +56,21 @@ def write_atomically(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Wait for other processes that hold the same file or folder, and then hold it meanwhile.
+
+    The kernel's lock is on `path` itself, which need not be writable: no other file is left, and
+    a killed process lets go. On a file system without locks nobody waits.
+    """
+    from filelock import lock_descriptor  # which takes a while to import
+
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            lock_descriptor(descriptor)
+        yield
+    finally:
+        os.close(descriptor)

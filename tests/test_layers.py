@@ -49,6 +49,7 @@ CONFINED = {
     "ray": {"trial", "execution"},
     "mlflow": {"record"},
     "sqlalchemy": {"record"},
+    "jinja2": {"results"},
     "yaml": {"study"},
     "rich": {"execution", "replay", "results"},
     "pandas": {"figures", "papers", "record", "results"},

@@ -5,23 +5,22 @@ from __future__ import annotations
 import math
 import resource
 import sys
-import time
 import traceback
-from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from introsearch.bench.measurement import Measurement
-from introsearch.bench.reference import Step, reference_step
+from introsearch.bench.reference import reference_step
 from introsearch.errors import ConfigError, IntrosearchError
 from introsearch.extensions import metrics_for
 from introsearch.figures.models.draw import draw_figure
 from introsearch.registry import is_costly
 from introsearch.settings.base import resolve_settings, settings_to_dict
 from introsearch.training.base import Trainer
-from introsearch.training.spans import SpanClock
+from introsearch.training.stopwatch import Stopwatch
 from introsearch.trial.order import TrialOrder
 from introsearch.trial.run import TrialRun
 
@@ -57,18 +56,19 @@ def measure(order: TrialOrder) -> Measurement:
         raise ConfigError(
             f"{order.trainer} is fitted all at once: it has no iterations to time", key="trainer"
         )
-    device: torch.device = getattr(trainer, "device", torch.device("cpu"))
+    watch = Stopwatch(getattr(trainer, "device", "cpu"))
     trainer.advance(WARM_UP + 2)
     with FlopCounterMode(display=False) as counter:
         trainer.advance(1)
     names = metrics_for(order.trainer, settings_to_dict(settings))
     often = [*(n for n in names if not is_costly(n)), *order.added_metrics]
     costly = [n for n in names if is_costly(n)]
-    evaluation = _least_seconds(lambda: (trainer.evaluate(often), trainer.details()))
-    final = _least_seconds(lambda: trainer.evaluate(costly))
-    drawing = _least_seconds(lambda: _draw(trainer))
-    peak = _peak_bytes(device)
-    iteration, split, plain, rate = _compare(trainer, device)
+    least = partial(watch.least_seconds, calls=ROUNDS, patience_s=PATIENCE)
+    evaluation = least(lambda: (trainer.evaluate(often), trainer.details()))
+    final = least(lambda: trainer.evaluate(costly))
+    drawing = least(lambda: _draw(trainer))
+    peak = _peak_bytes(watch.device)
+    iteration, split, plain, rate = _compare(trainer, watch)
     training = settings.iterations * iteration
     times = math.ceil(settings.iterations / order.evaluate_every)
     evaluating = times * evaluation + final + drawing
@@ -92,7 +92,7 @@ def _draw(trainer: Trainer) -> None:
 
 
 def _compare(
-    trainer: Trainer, device: torch.device
+    trainer: Trainer, watch: Stopwatch
 ) -> tuple[float, dict[str, float], float | None, float]:
     """Seconds of an iteration, how they divide, those of its plain form, and the rate of products.
 
@@ -102,42 +102,21 @@ def _compare(
     iteration, plain, rate = float("inf"), float("inf"), 0.0
     splits = []
     for _ in range(ROUNDS):
-        rate = max(rate, _product_rate(device))
-        splits.append(_split(trainer, device))
-        iteration = min(iteration, _seconds(lambda: trainer.advance(1)))
+        rate = max(rate, _product_rate(watch))
+        splits.append(watch.split(lambda: trainer.advance(1)))
+        iteration = min(iteration, watch.seconds(lambda: trainer.advance(1)))
         if step is not None:
-            plain = min(plain, _seconds(_run(step, trainer, device)))
+            plain = min(plain, watch.seconds(partial(step, trainer)))
     fastest, split = min(splits, key=lambda pair: pair[0])
     return min(iteration, fastest), split, None if step is None else plain, rate
 
 
-def _split(trainer: Trainer, device: torch.device) -> tuple[float, dict[str, float]]:
-    """Seconds of an iteration, and how they divide."""
-    clock = SpanClock(lambda: _synchronise(device))
-    with clock.measuring():
-        seconds = _seconds(lambda: trainer.advance(1))
-    return seconds, clock.seconds | {"rest": seconds - sum(clock.seconds.values())}
-
-
-def _run(step: Step, trainer: Trainer, device: torch.device) -> Callable[[], None]:
-    def run() -> None:
-        step(trainer)
-        _synchronise(device)
-
-    return run
-
-
-def _product_rate(device: torch.device) -> float:
+def _product_rate(watch: Stopwatch) -> float:
     """The best rate of float32 products over some sizes, in FLOP/s."""
     best = 0.0
-    for n in PRODUCT_SIZES.get(device.type, PRODUCT_SIZES["cpu"]):
-        a = torch.randn(n, n, device=device)
-
-        def product(a: torch.Tensor = a) -> None:
-            torch.mm(a, a)
-            _synchronise(device)
-
-        best = max(best, 2 * n**3 / min(_seconds(product) for _ in range(4)))
+    for n in PRODUCT_SIZES.get(watch.device.type, PRODUCT_SIZES["cpu"]):
+        a = torch.randn(n, n, device=watch.device)
+        best = max(best, 2 * n**3 / watch.least_seconds(partial(torch.mm, a, a), calls=4))
     return best
 
 
@@ -146,21 +125,3 @@ def _peak_bytes(device: torch.device) -> int:
         return torch.cuda.max_memory_allocated(device)
     unit = 1 if sys.platform == "darwin" else 1024  # what getrusage counts in
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def _synchronise(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-def _least_seconds(do: Callable[[], object]) -> float:
-    taken = [_seconds(do)]
-    while len(taken) < ROUNDS and sum(taken) < PATIENCE:
-        taken.append(_seconds(do))
-    return min(taken)
-
-
-def _seconds(do: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    do()
-    return time.perf_counter() - start

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from introsearch.wording import aligned
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +75,7 @@ def bench_text(measured: dict[str, Measurement | str]) -> str:
     for variant, m in found.items():
         parts = (f"{1e3 * m.split[part]:.1f}" if part in m.split else "-" for part in names)
         split.append([variant, *parts])
-    tables = [*_aligned(speeds), "", *_aligned(split)] if found else []
+    tables = [*aligned(speeds), "", *aligned(split)] if found else []
     return "\n".join(tables + [f"{n}: {m}" for n, m in measured.items() if isinstance(m, str)])
 
 
@@ -93,15 +94,4 @@ def _speed_row(variant: str, m: Measurement) -> list[str]:
         f"{m.drawing:.1f}",
         f"{m.evaluation_share:.1%}",
         f"{m.peak_bytes / 2**30:.2f}",
-    ]
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.rjust(width) if i else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
     ]

@@ -27,6 +27,7 @@ from introsearch.figures.style import (
     new_figure,
     panels,
 )
+from introsearch.study.group_label import blocks_and_members, group_block, group_member
 from introsearch.study.model import sign_of
 
 Floats = NDArray[np.float64]
@@ -126,11 +127,11 @@ def draw_marginals(
         metric: what `early` holds.
         title: one line above the panels.
     """
-    blocks, members = _blocks_and_members(searched)
+    blocks, members = blocks_and_members(searched["group"])
     figure = new_figure(title, height_inches=0.8 + 1.7 * len(blocks))
     grid = figure.subplots(len(blocks), len(parameters), squeeze=False, sharey="row")
     for block, row in zip(blocks, grid, strict=True):
-        rows = searched[searched["group"].map(_block) == block]
+        rows = searched[searched["group"].map(group_block) == block]
         for parameter, axes in zip(parameters, row, strict=True):
             _marginal_panel(axes, rows, members, parameter)
             axes.set_xlabel(parameter, fontsize=LABEL_SIZE, parse_math=False)
@@ -187,12 +188,12 @@ def draw_best_so_far(searched: pd.DataFrame, *, metric: str, goal: str, title: s
         goal: ``minimize`` or ``maximize``.
         title: one line above the panels.
     """
-    blocks, members = _blocks_and_members(searched)
+    blocks, members = blocks_and_members(searched["group"])
     figure, axes = panels(blocks, title=title, columns=2)
     seconds = searched.groupby("group")["seconds"].sum().max() if len(searched) else 1.0
     unit, size = ("hours", 3600) if seconds > 7200 else ("minutes", 60)
     for panel, block in zip(axes, blocks, strict=True):
-        rows = searched[searched["group"].map(_block) == block]
+        rows = searched[searched["group"].map(group_block) == block]
         for group in dict.fromkeys(rows["group"]):
             ordered = rows[rows["group"] == group].sort_values("end_ms")
             best = (sign_of(goal) * ordered["score"]).cummin().ffill() * sign_of(goal)
@@ -221,21 +222,8 @@ def _series_legend(figure: Figure, members: Sequence[str]) -> None:
 
 def _style(group: str, members: Sequence[str]) -> tuple[str, str]:
     """Colour and marker: groups of the same name in different blocks look the same."""
-    i = members.index(_member(group))
+    i = members.index(group_member(group))
     return SERIES[i % len(SERIES)], MARKERS[i % len(MARKERS)]
-
-
-def _blocks_and_members(searched: pd.DataFrame) -> tuple[list[str], list[str]]:
-    groups = list(dict.fromkeys(searched["group"]))
-    return list(dict.fromkeys(map(_block, groups))), list(dict.fromkeys(map(_member, groups)))
-
-
-def _block(group: str) -> str:
-    return group.rpartition(" / ")[0]
-
-
-def _member(group: str) -> str:
-    return group.rpartition(" / ")[2]
 
 
 def _numbers(values: Sequence[object]) -> Floats | None:

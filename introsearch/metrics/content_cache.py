@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from introsearch.data.folder import cache_folder
-from introsearch.files import write_atomically
+from introsearch.files import alone, write_atomically
 
 
 def cached(kind: str, key: dict[str, Any], make: Callable[[], Any]) -> Any:
@@ -30,7 +27,9 @@ def cached(kind: str, key: dict[str, Any], make: Callable[[], Any]) -> Any:
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
     path = cache_folder() / f"{kind}-{digest}.pt"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(path.with_suffix(".lock")):
+    lock = path.with_suffix(".lock")
+    lock.touch()
+    with alone(lock):
         try:
             return torch.load(path, map_location="cpu", weights_only=True)
         except Exception:  # missing, or cut short: torch raises many kinds
@@ -39,10 +38,3 @@ def cached(kind: str, key: dict[str, Any], make: Callable[[], Any]) -> Any:
         torch.save(value, buffer)
         write_atomically(path, buffer.getvalue())
         return value
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -24,6 +24,7 @@ from introsearch.figures.style import (
 )
 from introsearch.papers.collapse_table import CollapseRow, LatentComparison
 from introsearch.papers.group_figure import is_wide
+from introsearch.study.group_label import group_label, label_parts
 
 _CURVES = 6  # that a panel can tell apart
 _LEAST = 1e-6  # of the largest eigenvalue, below which it is rounding
@@ -122,8 +123,8 @@ def _draw_along(axes: Axes, rows: Sequence[CollapseRow], along: str, *, active: 
 
 def _family(row: CollapseRow, value: float) -> str:
     """The group's label without the value."""
-    parts = row.group.split(" / ")
-    return " / ".join(part for part in parts if not _is_number(part, value))
+    parts = label_parts(row.group)
+    return group_label(part for part in parts if not _is_number(part, value))
 
 
 def _is_number(text: str, value: float) -> bool:

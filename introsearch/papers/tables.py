@@ -19,6 +19,8 @@ from introsearch.results.result import StudyResult
 from introsearch.results.tables.captions import used_marks
 from introsearch.results.tables.formats import Cell, format_number, write_table
 from introsearch.results.tables.results import titled
+from introsearch.study.group_label import blocks_and_members, group_label
+from introsearch.wording import setting
 
 
 def paper_table(
@@ -40,13 +42,13 @@ def paper_table(
     """
     _check_metrics(result, metrics)
     rows = {(row.group, row.metric): row for row in result.summary.itertuples()}
-    blocks, members = _parts(result)
+    blocks, members = blocks_and_members(result.expansion.groups)
     marks = used_marks(result.summary["verdict"])
     goals = result.study.metric_goals
     header = ["", "metric", *(names.get(member, member) for member in members)]
     body = []
     for block in blocks:
-        groups = [_label(block, member) for member in members]
+        groups = [group_label(filter(None, (block, member))) for member in members]
         body.append(
             [
                 [
@@ -131,7 +133,8 @@ def settings_table(
     body = []
     for group, settings in settings_of_groups(result).items():
         is_chosen = result.chosen[group] is not None
-        own = [_setting(settings.get(name)) if is_chosen else "-" for name in parameters]
+        values = (settings.get(name) if is_chosen else None for name in parameters)
+        own = [setting(value, null="-") for value in values]
         known = rows_for(table[keys], settings).index if sources else []
         theirs = []
         for source in sources:
@@ -160,16 +163,6 @@ def settings_of_groups(result: StudyResult) -> dict[str, dict[str, object]]:
 def _iterations(settings: Mapping[str, Mapping[str, object]]) -> str:
     lengths = sorted({int(str(s["iterations"])) for s in settings.values() if s})
     return " or ".join(f"{length:,}" for length in lengths)
-
-
-def _parts(result: StudyResult) -> tuple[list[str], list[str]]:
-    """Rows and columns, each once, in the study's order."""
-    parts = [group.rpartition(" / ") for group in result.expansion.groups]
-    return list(dict.fromkeys(p[0] for p in parts)), list(dict.fromkeys(p[2] for p in parts))
-
-
-def _label(block: str, member: str) -> str:
-    return f"{block} / {member}" if block else member
 
 
 def _cell(row: object, marks: Mapping[str, str]) -> Cell:
@@ -201,7 +194,3 @@ def _check_metrics(result: StudyResult, metrics: Sequence[str]) -> None:
                 f"the study {result.study.name!r} does not report {metric!r}",
                 hint=nearest_hint(metric, known),
             )
-
-
-def _setting(value: object) -> str:
-    return "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)

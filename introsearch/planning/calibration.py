@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import statistics
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -16,6 +15,7 @@ from introsearch.registry import is_costly
 from introsearch.settings.base import resolve_settings, settings_to_dict
 from introsearch.study.model import Configuration, Resources, Study, Trial
 from introsearch.study.search.expand import Expansion
+from introsearch.training.stopwatch import Stopwatch
 from introsearch.trial.evaluation import TIMES
 from introsearch.trial.order import TrialOrder, order_of
 from introsearch.trial.run import TrialRun
@@ -70,16 +70,17 @@ def measure_trial(study: Study, configuration: Configuration, resources: Resourc
     costly = [name for name in applicable if is_costly(name)]
     sizes: list[int] = []
     run = TrialRun(trial, keep_figure=lambda name, iteration, png: sizes.append(len(png)))
-    first = _iteration_seconds(run)
-    second = _iteration_seconds(run)  # the same again, if there is no warm-up
-    evaluation = min(_step_seconds(run) for _ in range(REPEATS)) - second
-    drawn = min(_step_seconds(run) for _ in range(REPEATS)) - second
+    watch = Stopwatch(run.device)
+    first = _iteration_seconds(run, watch)
+    second = _iteration_seconds(run, watch)  # the same again, if there is no warm-up
+    evaluation = watch.least_seconds(lambda: _step(run), calls=REPEATS) - second
+    drawn = watch.least_seconds(lambda: _step(run), calls=REPEATS) - second
     return TrialCosts(
         warmup_iteration=first,
         iteration=second,
         evaluation=max(0.0, evaluation),
         figure=max(0.0, drawn - evaluation),
-        final=_seconds(lambda: run.trainer.evaluate(costly)),
+        final=watch.seconds(lambda: run.trainer.evaluate(costly)),
         checkpoint_bytes=_checkpoint_bytes(run),
         figure_bytes=sum(sizes) // REPEATS,
         values=len(run.evaluations[0].metrics) + len(TIMES),
@@ -95,32 +96,19 @@ def _short_trial(study: Study, configuration: Configuration, resources: Resource
     return replace(order, costly_metrics=False, figures_at=tuple(range(end - REPEATS + 1, end)))
 
 
-def _iteration_seconds(run: TrialRun) -> float:
+def _iteration_seconds(run: TrialRun, watch: Stopwatch) -> float:
     """The median over chunks of a phase."""
-    return (
-        statistics.median([_seconds(lambda: run.trainer.advance(CHUNK)) for _ in range(CHUNKS)][1:])
-        / CHUNK
-    )
+    chunks = [watch.seconds(lambda: run.trainer.advance(CHUNK)) for _ in range(CHUNKS)]
+    return statistics.median(chunks[1:]) / CHUNK
 
 
-def _step_seconds(run: TrialRun) -> float:
+def _step(run: TrialRun) -> None:
     """One iteration, an evaluation, and the checkpoint."""
-
-    def step() -> None:
-        run.step(run.trainer.iteration + 1)
-        _checkpoint_bytes(run)
-
-    return _seconds(step)
+    run.step(run.trainer.iteration + 1)
+    _checkpoint_bytes(run)
 
 
 def _checkpoint_bytes(run: TrialRun) -> int:
     buffer = io.BytesIO()
     torch.save(run.state_dict(), buffer)
     return buffer.tell()
-
-
-def _seconds(do: Callable[[], object]) -> float:
-    """On a GPU too: a trainer's losses are read back before it returns."""
-    start = time.perf_counter()
-    do()
-    return time.perf_counter() - start

@@ -8,6 +8,7 @@ from typing import Any
 from introsearch.planning.shares import select_shares, stretches
 from introsearch.study.model import Configuration, Study
 from introsearch.study.search.expand import Expansion, report_trials, select_trials
+from introsearch.wording import aligned, count
 
 _COLUMNS = ("configurations", "duplicates", "select trials", "report trials", "iterations")
 
@@ -48,13 +49,13 @@ def plan_text(study: Study, expansion: Expansion) -> str:
     ]
     lines = [
         f"study {study.name}: {study.method} by {study.metric.name} ({study.metric.goal}), "
-        f"{_count(len(expansion.groups), 'group')}",
+        f"{count(len(expansion.groups), 'group')}",
         "",
-        *_aligned([header, *rows]),
+        *aligned([header, *rows]),
         "",
-        f"total: {_count(total['configurations'], 'configuration')}, "
-        f"{_count(total['select_trials'], 'select trial')}, "
-        f"{_count(total['report_trials'], 'report trial')}, "
+        f"total: {count(total['configurations'], 'configuration')}, "
+        f"{count(total['select_trials'], 'select trial')}, "
+        f"{count(total['report_trials'], 'report trial')}, "
         f"at most {total['iterations']:,} iterations",
         *_ladder_lines(study, total),
         f"seeds: {_listed(study.seeds.select)} to select, {_listed(study.seeds.report)} to report",
@@ -130,21 +131,5 @@ def _ladder_lines(study: Study, total: dict[str, Any]) -> list[str]:
     ]
 
 
-def _count(number: int, thing: str) -> str:
-    return f"{number:,} {thing}" + ("" if number == 1 else "s")
-
-
 def _listed(seeds: Sequence[int]) -> str:
     return ", ".join(map(str, seeds)) or "none"
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Columns of equal width, the first to the left, numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.rjust(width) if i else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from introsearch.planning.summary import StudyCosts
 from introsearch.study.model import Resources
-from introsearch.wording import duration, hours
+from introsearch.wording import count, duration, hours
 
 
 def costs_text(costs: StudyCosts, *, max_hours: float | None = None) -> str:
@@ -17,12 +17,11 @@ def costs_text(costs: StudyCosts, *, max_hours: float | None = None) -> str:
         costs: of the study.
         max_hours: after which a `run` of it ends, to be continued by the next.
     """
-    at_once = costs.parallel_trials
     return "\n".join(
         [
             *_stage_lines(costs),
             f"wall-clock: about {duration(costs.expected_wall_seconds)}, "
-            f"{at_once:,} {'trial' if at_once == 1 else 'trials'} at a time",
+            f"{count(costs.parallel_trials, 'trial')} at a time",
             *_run_lines(costs.expected_wall_seconds / 3600, max_hours),
             f"disk: at most {_size(costs.disk_bytes)} of checkpoints, figures and records",
             "timed just now on this machine, one trial at a time, on its "
@@ -54,9 +53,9 @@ def _hours(seconds: float, resources: Resources) -> str:
     return f"{hours(each * seconds / 3600)} {device}-hours"
 
 
-def _size(count: float) -> str:
+def _size(num_bytes: float) -> str:
     for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:,.1f} TB"
+        if num_bytes < 1000:
+            return f"{num_bytes:.3g} {unit}"
+        num_bytes /= 1000
+    return f"{num_bytes:,.1f} TB"

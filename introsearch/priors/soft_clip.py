@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -28,8 +26,3 @@ def soft_clip(v: Tensor, low: Tensor, high: Tensor, *, sharpness: float) -> Tens
     above = functional.softplus(b * (v - high)) / b
     below = functional.softplus(b * (low - v)) / b
     return torch.where(flat, low, v - above + below)
-
-
-def kept_share(sharpness: float) -> float:
-    """(f(high) - f(low)) / (high - low): how much of the range survives clipping (eq. 96)."""
-    return 1 - 2 * (math.log(2) - math.log1p(math.exp(-sharpness))) / sharpness

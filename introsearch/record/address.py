@@ -97,8 +97,3 @@ def _is_database(path: Path) -> bool:
 def sqlite_path(uri: str) -> Path:
     """The file of a ``sqlite:`` address."""
     return Path(uri.partition("///")[2])
-
-
-def sqlite_exists(uri: str) -> bool:
-    """False for a SQLite store whose file is not there yet; True for any other store."""
-    return not uri.startswith("sqlite:") or sqlite_path(uri).exists()

@@ -27,6 +27,7 @@ from introsearch.study.search.edits import (
 )
 from introsearch.study.search.expand import Expansion, expand
 from introsearch.study.search.suggestions import expand_suggested
+from introsearch.wording import count
 
 HINT = (
     "--name OTHER starts a record of its own; --accept-edit goes on in this one, where trials that "
@@ -60,11 +61,12 @@ def refuse_edit(client: MlflowClient, study: Study) -> None:
         edits = [*changed_rules(before, study), *changed_members(before, study)]
         raise _refusal(
             study,
-            f"{len(lost):,} of {_trials(len(ended))} that ended would no longer belong to it",
+            f"{len(lost):,} of {count(len(ended), 'trial')} that ended would no longer belong "
+            "to it",
             edits,
         )
     if edits := changed_rules(before, study):
-        raise _refusal(study, f"{_trials(len(ended))} ended under other rules", edits)
+        raise _refusal(study, f"{count(len(ended), 'trial')} ended under other rules", edits)
 
 
 def _ended(client: MlflowClient, experiment_id: str) -> list[EndedTrial]:
@@ -113,7 +115,8 @@ def _other_version(study: Study, run: Run, *, num_ended: int) -> ConfigError:
     ]
     edit = Edit("version of introsearch", *versions)
     message = (
-        f"{_trials(num_ended)} ended with settings that this version does not make of its file"
+        f"{count(num_ended, 'trial')} ended with settings that this version does not make of its "
+        "file"
     )
     return _refusal(study, message, [edit])
 
@@ -125,7 +128,3 @@ def _refusal(study: Study, message: str, edits: Sequence[Edit]) -> ConfigError:
         file=study.file,
         hint=HINT,
     )
-
-
-def _trials(number: int) -> str:
-    return f"{number:,} trial" + ("" if number == 1 else "s")

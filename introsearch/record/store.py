@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import functools
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import ParamSpec, TypeAlias, TypeVar
 from urllib.parse import urlparse
 
@@ -17,6 +15,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from introsearch.errors import ConfigError, RecordError
+from introsearch.files import alone
 from introsearch.record.address import sqlite_path, without_password
 
 P = ParamSpec("P")
@@ -152,18 +151,8 @@ def _alone(uri: str) -> Iterator[None]:
             f"cannot make the folder {folder} for the record: {error.strerror}",
             hint="give another folder with --runs-dir, or another store with --tracking-uri",
         ) from error
-    with _opened(folder) as descriptor:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with alone(folder):
         yield
-
-
-@contextmanager
-def _opened(folder: Path) -> Iterator[int]:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from introsearch.replay.repeat import TOLERANCE, Difference, Replay
 from introsearch.statuses import Status
-from introsearch.wording import duration
+from introsearch.wording import count, duration
 
 NUM_SHOWN = 5
 
@@ -41,8 +41,8 @@ def replay_text(result: Replay) -> str:
     """How the replayed trial compares, in a few lines."""
     lines = [
         f"{result.trial} ({result.title}), {result.status} at iteration {result.iteration:,}",
-        f"replayed in {duration(result.seconds)}: {_count(result.num_values, 'value')} of "
-        f"{_count(result.num_evaluations, 'evaluation')} compared",
+        f"replayed in {duration(result.seconds)}: {count(result.num_values, 'value')} of "
+        f"{count(result.num_evaluations, 'evaluation')} compared",
         _verdict(result),
     ]
     if not result.matches:
@@ -68,14 +68,10 @@ def _verdict(result: Replay) -> str:
     if result.ended_otherwise:
         return f"It differs: {result.ended_otherwise}."
     if result.matches:
-        number = _count(len(result.differences), "value")
+        number = count(len(result.differences), "value")
         worst = _largest(result.differences)
         return f"It matches within {TOLERANCE:g}: {number} not exactly the same; {worst}."
     return f"It differs from iteration {result.beyond_tolerance[0].iteration:,} on:"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _largest(differences: Sequence[Difference]) -> str:

@@ -10,7 +10,7 @@ from introsearch.results.columns import METRIC, PARAM
 from introsearch.statuses import Status
 from introsearch.study.model import Study
 from introsearch.trial.evaluation import EVALUATION_SECONDS, SECONDS
-from introsearch.wording import duration, hours
+from introsearch.wording import count, duration, hours
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,7 +41,7 @@ class Compute:
 
     def text(self) -> str:
         """In a sentence or two."""
-        spent = f"{self.trials:,} trials, {duration(self.seconds)} of work"
+        spent = f"{count(self.trials, 'trial')}, {duration(self.seconds)} of work"
         used = f"{hours(self.core_hours)} core-hours"
         if self.gpu_hours:
             used += f", {hours(self.gpu_hours)} GPU-hours"

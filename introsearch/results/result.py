@@ -15,6 +15,7 @@ from introsearch.results.extractors import extractors_of, extractors_text, with_
 from introsearch.results.statistics import choose, summarise
 from introsearch.results.tables.captions import caption
 from introsearch.results.tables.results import chosen_table, render
+from introsearch.study.group_label import group_block
 from introsearch.study.model import Study
 from introsearch.study.search.expand import Expansion, searched_settings
 
@@ -138,4 +139,4 @@ def choose_configurations(
 
 def blocks_of(groups: tuple[str, ...]) -> dict[str, str]:
     """Groups that share all but the last part of their label are compared with each other."""
-    return {group: group.rpartition(" / ")[0] for group in groups}
+    return {group: group_block(group) for group in groups}

@@ -11,10 +11,12 @@ from introsearch.extensions import data_kind
 if TYPE_CHECKING:
     from introsearch.settings.vae import VAESettings
 
-_FOLDER = ("image_folder", "image_size", "image_channels")
+# What says, beside its name, which images a data set has: the same fields as `DataContext` has.
+IMAGE_DATA = ("train_images", "image_folder", "image_size", "image_channels")
+_FOLDER = IMAGE_DATA[1:]
 _EPOCHS = ("epochs", "warmup_epochs", "handover_epochs")
 _NETWORKS = ("networks", "channels", "channels_last")
-_IMAGES = ("train_images", *_FOLDER, *_NETWORKS, "feature_extractor", "num_samples", *_EPOCHS)
+_IMAGES = (*IMAGE_DATA, *_NETWORKS, "feature_extractor", "num_samples", *_EPOCHS)
 _POINTS = ("hidden_units",)
 
 

@@ -1,7 +1,9 @@
+import math
+
 import pytest
 import torch
 
-from introsearch.priors.soft_clip import kept_share, soft_clip
+from introsearch.priors.soft_clip import soft_clip
 
 LOW, HIGH = torch.tensor([-3.0, 1.0]).double(), torch.tensor([2.0, 5.0]).double()
 
@@ -15,6 +17,11 @@ def test_is_the_formula_of_equation_10():
     b = 10 / (HIGH - LOW)
     softplus = lambda t: (1 + (b * t).exp()).log() / b  # noqa: E731
     torch.testing.assert_close(clip(v), v - softplus(v - HIGH) + softplus(LOW - v))
+
+
+def kept_share(sharpness):
+    """(f(high) - f(low)) / (high - low), by eq. 96."""
+    return 1 - 2 * (math.log(2) - math.log1p(math.exp(-sharpness))) / sharpness
 
 
 def test_keeps_the_share_of_the_range_that_equation_96_asks_for():

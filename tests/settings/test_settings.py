@@ -1,7 +1,9 @@
 import pytest
 
+from introsearch.data.base import DataContext
 from introsearch.errors import ConfigError
 from introsearch.settings.base import resolve_settings, settings_to_dict
+from introsearch.settings.images import IMAGE_DATA
 
 
 def test_defaults_are_filled_in_and_depend_on_the_prior():
@@ -140,3 +142,9 @@ def test_networks_for_images():
         with pytest.raises(ConfigError) as caught:
             resolve_settings("vae", values)
         assert caught.value.key == key
+
+
+def test_what_says_which_images_there_are_is_what_a_data_set_is_opened_with():
+    assert ("device", *IMAGE_DATA) == DataContext._fields
+    settings = resolve_settings("vae", {"dataset": "digits", "train_images": 500})
+    assert [getattr(settings, name) for name in IMAGE_DATA] == [500, None, None, None]

@@ -8,10 +8,10 @@ from typing import Any
 from introsearch.data.folder import data_folder
 from introsearch.extensions import data_kind, resolve
 from introsearch.registry import DATASETS
+from introsearch.settings.images import IMAGE_DATA
 from introsearch.study.model import Study
 from introsearch.study.search.expand import Expansion, expand
 
-_SETTINGS = ("dataset", "train_images", "image_folder", "image_size", "image_channels")
 _EXTRACTOR = "feature_extractor"
 
 
@@ -32,7 +32,7 @@ def prepare_data(
     for configuration in expansion.configurations:
         settings = configuration.settings
         if "dataset" in settings and data_kind(settings["dataset"]) == "images":
-            chosen = {name: settings.get(name) for name in (*_SETTINGS, _EXTRACTOR)}
+            chosen = {name: settings.get(name) for name in ("dataset", *IMAGE_DATA, _EXTRACTOR)}
             wanted.setdefault(tuple(chosen.values()), chosen)
     for settings in wanted.values():
         _prepare(settings, download=download, notify=notify)
@@ -63,7 +63,7 @@ def _prepare(settings: dict[str, Any], *, download: bool, notify: Callable[[str]
     if download and inception:
         notify(f"Downloading the weights of Inception into {data_folder()}, unless they are there.")
         download_inception()
-    chosen = {key: settings[key] for key in _SETTINGS if key != "dataset"}
+    chosen = {key: settings[key] for key in IMAGE_DATA}
     resolve("dataset", name).open(DataContext(device=CPU, **chosen))
     if inception:
         load_inception()

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import re
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from pathlib import Path
 
 from introsearch.cluster.file import VALUE, SlurmCluster, seconds_of
@@ -18,6 +15,7 @@ from introsearch.execution.lock import check_free
 from introsearch.execution.slurm import client as slurm_client
 from introsearch.execution.slurm.refusal import check_values, refusal
 from introsearch.execution.slurm.script import render_script
+from introsearch.files import alone
 
 POLL_S = 5.0  # for Slurm; the log is looked at every second
 ENDED = (  # whatever else Slurm says of a job, it will run or runs
@@ -101,7 +99,8 @@ def submit_study(job: SlurmJob, cluster: SlurmCluster, script: str) -> None:
     Raises:
         ConfigError: sbatch refuses the job, or a `run` outside Slurm works on the study.
     """
-    with job.alone():
+    job.folder.mkdir(parents=True, exist_ok=True)
+    with alone(job.folder):  # of all who submit the same study
         if job.is_active():
             print(f"Job {job.id} runs this study already, or waits to.")
         else:
@@ -133,18 +132,6 @@ class SlurmJob:
     def log(self) -> Path:
         """Where the job writes."""
         return self.folder / f"{self.id}.log"
-
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Keep others from submitting the same study meanwhile."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.folder, os.O_RDONLY)
-        try:
-            with suppress(OSError):  # a file system without locks
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
 
     def is_active(self) -> bool:
         """Whether the job waits or runs."""

@@ -16,6 +16,7 @@ from introsearch.results.result import StudyResult
 from introsearch.results.search import Histories, first_comparison, searched_frame
 from introsearch.results.statistics import one_run_per_seed
 from introsearch.study.stopping.schedule import rung_unit, rungs_of
+from introsearch.wording import count
 
 MAX_PARAMETERS = 8  # axes that fit beside each other
 
@@ -102,19 +103,15 @@ def _question(result: StudyResult) -> str:
     sizes = [len(members) for members in result.expansion.members.values()]
     if not study.seeds.select:
         return (
-            f"Which {study.metric.name} do {_count(len(sizes), 'configuration')} reach, one for "
+            f"Which {study.metric.name} do {count(len(sizes), 'configuration')} reach, one for "
             f"each group ({', '.join(study.groups)})?"
         )
     tried = f"{min(sizes)}" if min(sizes) == max(sizes) else f"{min(sizes)} to {max(sizes)}"
     return (
-        f"In each of {_count(len(sizes), 'group')} ({', '.join(study.groups)}), which of {tried} "
+        f"In each of {count(len(sizes), 'group')} ({', '.join(study.groups)}), which of {tried} "
         f"configurations of {', '.join(result.searched) or 'the settings'} gives the {best} "
         f"{study.metric.name}, and what do fresh seeds say of it?"
     )
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number:,} {thing}" + ("" if number == 1 else "s")
 
 
 def _curves(result: StudyResult, histories: Histories, metric: str) -> StudyFigure:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from introsearch.results.status.model import STATES, GroupStatus, StudyStatus, TrialStatus
 from introsearch.statuses import ENDED, Status
-from introsearch.wording import duration
+from introsearch.wording import count, duration
 
 NUM_LATEST = 5
 WIDE = 10_000
@@ -109,15 +109,19 @@ def _remarks(status: StudyStatus) -> list[str]:
     lines = [", ".join(parts)]
     if collapsed := len(status.collapsed()):
         lines.append(
-            f"{collapsed:,} {'trial has' if collapsed == 1 else 'trials have'} collapsed: a latent "
-            "without an active unit"
+            f"{count(collapsed, 'trial')} {_have(collapsed)} collapsed: a latent without an active "
+            "unit"
         )
-    if status.num_others:
+    if others := status.num_others:
         lines.append(
-            f"{status.num_others:,} more recorded trials have settings that the study does not "
-            "have any more"
+            f"{count(others, 'more recorded trial')} {_have(others)} settings that the study does "
+            "not have any more"
         )
     return lines
+
+
+def _have(number: int) -> str:
+    return "has" if number == 1 else "have"
 
 
 def _new_table(*columns: str, right: Sequence[str] = (), gap: int = 2) -> Table:

@@ -21,6 +21,7 @@ from introsearch.results.tables.formats import (
     write_table,
 )
 from introsearch.study.model import sign_of
+from introsearch.wording import setting
 
 EXTRACTOR = "extractor"  # a column of csv, where there is one
 _ARROWS = {1.0: DOWN, -1.0: UP, 0.0: ""}
@@ -103,7 +104,7 @@ def chosen_table(
     rows = []
     for group, config_id in chosen.items():
         settings = {} if config_id is None else chosen_settings[group]
-        values = [_setting(settings.get(name, math.nan), full=fmt == "csv") for name in searched]
+        values = [setting(settings.get(name, math.nan), full=fmt == "csv") for name in searched]
         rows.append([group, config_id or "-", *values])
     if fmt == "csv":
         return csv_text([header, *rows])
@@ -171,16 +172,6 @@ def _split(summary: pd.DataFrame, blocks: Mapping[str, str] | None) -> list[pd.D
         return [summary]
     labels = pd.Series([blocks[group] for group in summary["group"]], index=summary.index)
     return [rows for _, rows in summary.groupby(labels, sort=False)]
-
-
-def _setting(value: object, *, full: bool) -> str:
-    """A parameter's value in the words of a study file."""
-    value = value.item() if hasattr(value, "item") else value
-    if isinstance(value, bool) or value is None:
-        return {True: "true", False: "false", None: "null"}[value]
-    if isinstance(value, float):
-        return "-" if math.isnan(value) else repr(value) if full else f"{value:.4g}"
-    return str(value)
 
 
 def _summary_csv(summary: pd.DataFrame, metrics: Sequence[str]) -> str:

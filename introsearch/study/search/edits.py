@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from introsearch.study.model import Study
 from introsearch.study.search.expand import Expansion
+from introsearch.wording import setting
 
 # What judges trials, or decides which there are; other changes matter if trials drop out.
 _RULES = ("method", "metric.name", "metric.goal", "groups", "seed", "early_terminate", "tpe")
@@ -155,15 +156,7 @@ def _differences(
 
 
 def _words(values: Mapping[str, Any], key: str) -> str:
-    return _text(values[key]) if key in values else _NOTHING
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list):
-        return f"[{', '.join(map(_text, value))}]"
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return str(value)
+    return setting(values[key], full=True) if key in values else _NOTHING
 
 
 def _is_addition(old: Mapping[str, Any], new: Mapping[str, Any], key: str) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from introsearch.errors import ConfigError
+from introsearch.study.group_label import group_label
 from introsearch.study.model import Study
 from introsearch.study.parameters import Parameter, dependency_order, label
 
@@ -38,7 +39,7 @@ def group_spaces(study: Study) -> dict[str, list[Space]]:
         fixed_order = [name for name in order if name in first]
         for fixed in _product(study, variant, parameters, fixed_order, [{}]):
             words = [variant if k == "variant" else label(fixed[k]) for k in study.groups]
-            group = " / ".join(words)
+            group = group_label(words)
             cells.setdefault(group, []).append(Space(variant, parameters, rest, fixed))
             ranks[group] = tuple(
                 index.setdefault(word, len(index)) for index, word in zip(seen, words, strict=True)

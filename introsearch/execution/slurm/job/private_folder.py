@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from filelock import lock_descriptor
 
 from introsearch.errors import ClusterError
 
@@ -39,7 +40,7 @@ def private_folder(parent: Path) -> Iterator[Path]:
     descriptor = os.open(hidden, os.O_RDONLY)
     try:
         with suppress(OSError):  # a file system without locks: nobody will remove it then
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_descriptor(descriptor, blocking=False)
         folder = hidden.rename(parent / hidden.name[1:])  # others see it only now, locked
         try:
             yield folder
@@ -60,7 +61,7 @@ def remove_abandoned(parent: Path) -> None:
 def _remove_if_free(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(folder, ignore_errors=True)
+        if lock_descriptor(descriptor, blocking=False):
+            shutil.rmtree(folder, ignore_errors=True)
     finally:
         os.close(descriptor)
