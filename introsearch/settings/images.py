@@ -9,7 +9,7 @@ from introsearch.errors import ConfigError
 from introsearch.extensions import data_kind
 
 if TYPE_CHECKING:
-    from introsearch.settings.vae import VAESettings
+    from introsearch.settings.vae import ModelSettings
 
 _FOLDER = ("image_folder", "image_size", "image_channels")
 _EPOCHS = ("epochs", "warmup_epochs", "handover_epochs")
@@ -18,7 +18,7 @@ _IMAGES = ("train_images", *_FOLDER, *_NETWORKS, "feature_extractor", "num_sampl
 _POINTS = ("hidden_units",)
 
 
-def check_data_settings(settings: VAESettings) -> None:
+def check_data_settings(settings: ModelSettings) -> None:
     """Refuse given settings that do not apply to the data set.
 
     Raises:
@@ -51,7 +51,7 @@ def check_data_settings(settings: VAESettings) -> None:
         )
 
 
-def check_image_settings(settings: VAESettings) -> None:
+def check_image_settings(settings: ModelSettings) -> None:
     """Refuse sizes that contradict each other, once all are known.
 
     Raises:
