@@ -9,7 +9,7 @@ from introsearch.errors import ConfigError
 from introsearch.extensions import data_kind
 
 if TYPE_CHECKING:
-    from introsearch.settings.vae import VAESettings
+    from introsearch.settings.vae import ModelSettings
 
 # What says, beside its name, which images a data set has: the same fields as `DataContext` has.
 IMAGE_DATA = ("train_images", "image_folder", "image_size", "image_channels")
@@ -20,7 +20,7 @@ _IMAGES = (*IMAGE_DATA, *_NETWORKS, "feature_extractor", "num_samples", *_EPOCHS
 _POINTS = ("hidden_units",)
 
 
-def check_data_settings(settings: VAESettings) -> None:
+def check_data_settings(settings: ModelSettings) -> None:
     """Refuse given settings that do not apply to the data set.
 
     Raises:
@@ -53,7 +53,7 @@ def check_data_settings(settings: VAESettings) -> None:
         )
 
 
-def check_image_settings(settings: VAESettings) -> None:
+def check_image_settings(settings: ModelSettings) -> None:
     """Refuse sizes that contradict each other, once all are known.
 
     Raises:

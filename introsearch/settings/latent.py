@@ -4,33 +4,37 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from introsearch.errors import ConfigError
 from introsearch.extensions import data_kind
 from introsearch.settings.fields import bounded, choice
-from introsearch.settings.vae import VAESettings
+from introsearch.settings.vae import ModelSettings, VAESettings
 
-_STAGE_2 = ("dataset", "iterations", "batch_size", "fit_learning_rate")
-_OF_IMAGES = (
-    "latent_dim", "train_images", "image_folder", "image_size", "image_channels",
-    "feature_extractor", "num_samples",
+# What has no effect where stage 1 is not trained, and where there is none at all.
+_TRAINING = (
+    "precision", "compile", "prior", "components", "learnable_contributions", "beta_rec", "beta_kl",
+    "kl_estimator", "num_draws", "hidden_units", "networks", "channels", "channels_last",
+    "learning_rate", "lr_milestones", "lr_decay", "stage1_iterations", "stage1_epochs",
+    "stage1_seed",
 )  # fmt: skip
+_MODEL = ("latent_dim", "stage1_trial")  # those of images are refused with points of any kind
+_WITH_GAUSSIAN_PRIOR = {"components": 1, "kl_estimator": "closed_form"}
 _TRIAL = "[0-9a-f]{12}(-s[0-9]+)?"
 _SIR_PROPOSALS = 100
 _LANGEVIN_STEPS, _LANGEVIN_STEP_SIZE = 20, 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
-class LatentPriorSettings(VAESettings):
+class LatentPriorSettings(ModelSettings):
     """A VAE (stage 1), and a prior fitted to its frozen aggregate posterior (stage 2).
 
-    The VAE's settings are those of stage 1. It is trained once for each of its settings and seeds,
-    and kept (`INTROSEARCH_CACHE`), so that all trials which share it have the very same. Instead of
-    training one, `stage1_trial` takes a trained model from the record. A data set of latent points
-    has no stage 1.
+    The model's settings are those of stage 1, which is a VAE. It is trained once for each of its
+    settings and seeds, and kept (`INTROSEARCH_CACHE`), so that all trials which share it have the
+    very same. Instead of training one, `stage1_trial` takes a trained model from the record. A data
+    set of latent points has no stage 1.
 
     Attributes:
         iterations: of stage 2 (20,000).
@@ -58,19 +62,14 @@ class LatentPriorSettings(VAESettings):
         self._fill("iterations", 20_000)
         super().__post_init__()
         if data_kind(self.dataset) == "latents":
-            reason = f"{self.dataset} are latent points, which need none"
-            self._refuse_stage_1(reason, legal=_STAGE_2)
+            self._refuse(
+                (*_TRAINING, *_MODEL), f"{self.dataset} are latent points, which need none"
+            )
         elif self.stage1_trial is not None:
             self._check_trial_name()
-            reason = f"that is the finished trial {self.stage1_trial}"
-            self._refuse_stage_1(reason, legal=(*_STAGE_2, *_OF_IMAGES, "stage1_trial"))
+            self._refuse(_TRAINING, f"that is the finished trial {self.stage1_trial}")
         else:
             self._resolve_length("stage1_iterations", "stage1_epochs", self.protocol.length)
-
-    @property
-    def epoch_length(self) -> int | None:
-        """None: iterations are those of stage 2, which sees latent points alone."""
-        return None
 
     @property
     def stage_1(self) -> VAESettings | None:
@@ -86,15 +85,17 @@ class LatentPriorSettings(VAESettings):
         stage_1 = min(self.stage1_iterations, iterations)
         return dataclasses.replace(self, iterations=iterations, stage1_iterations=stage_1)
 
-    def _refuse_stage_1(self, reason: str, *, legal: Collection[str]) -> None:
-        """Refuse settings of stage 1 but for the `legal` ones."""
-        own = {f.name for f in dataclasses.fields(VAESettings)} & {*legal}
-        plain = VAESettings(**{name: getattr(self, name) for name in own})
-        for f in dataclasses.fields(LatentPriorSettings):
-            usual = getattr(plain, f.name, f.default)
-            if f.name not in legal and getattr(self, f.name) != usual:
+    def _refuse(self, names: Sequence[str], reason: str) -> None:
+        """Refuse settings that have no effect.
+
+        At its default, one is as if not given: records have all settings.
+        """
+        defaults = {f.name: f.default for f in dataclasses.fields(self)}
+        defaults |= _WITH_GAUSSIAN_PRIOR | self._defaults_by_data()
+        for name in names:
+            if getattr(self, name) != defaults[name]:
                 raise ConfigError(
-                    f"is for training stage 1, and {reason}", key=f.name, hint="leave it out"
+                    f"is for training stage 1, and {reason}", key=name, hint="leave it out"
                 )
 
     def _check_trial_name(self) -> None:
@@ -119,8 +120,8 @@ class LatentPriorSettings(VAESettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LatentFlowSettings(LatentPriorSettings):
-    """A RealNVP flow of maximum likelihood (GLF, Xiao, Yan and Amit, arXiv 1905.10485).
+class _FlowSettings:
+    """A RealNVP flow, and the moving average of its weights.
 
     Attributes:
         coupling_blocks: of the flow.
@@ -132,6 +133,11 @@ class LatentFlowSettings(LatentPriorSettings):
     coupling_blocks: int = bounded(3, low=1)
     flow_units: int = bounded(128, low=1)
     average_decay: float = bounded(0.999, low=0.0, below=1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatentFlowSettings(_FlowSettings, LatentPriorSettings):
+    """A RealNVP flow of maximum likelihood (GLF, Xiao, Yan and Amit, arXiv 1905.10485)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +167,7 @@ class LatentGMMSettings(LatentPriorSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EVaLPSettings(LatentFlowSettings):
+class EVaLPSettings(_FlowSettings, LatentPriorSettings):
     """An energy f and a flow that samples it (EVaLP, Dutta et al., arXiv 2510.00260).
 
     What kl_weight (w) does: the penalty holds the slopes of f to about 1, and then the density that

@@ -32,11 +32,11 @@ _BY_PROTOCOL = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class VAESettings(HardwareSettings, TrainerSettings):
-    """A VAE with a chosen prior (the baseline, and stage 1 of `sintrovae`).
+class ModelSettings(HardwareSettings, TrainerSettings):
+    """An encoder, a decoder and a chosen prior, and how they are trained together.
 
-    Minimises beta_rec * rec + beta_kl * kl. Defaults are those of the 2D and image benchmarks of
-    Prior Learning in Introspective VAEs (`settings.protocol`), so they depend on the data set.
+    They minimise beta_rec * rec + beta_kl * kl. Defaults are those of the 2D and image benchmarks
+    of Prior Learning in Introspective VAEs (`settings.protocol`), so they depend on the data set.
 
     Attributes:
         iterations: training iterations altogether (30,000 for points, 220 epochs for images).
@@ -105,7 +105,6 @@ class VAESettings(HardwareSettings, TrainerSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._resolve_data()
-        self._resolve_length("iterations", "epochs", self.protocol.length)
         self._resolve_prior()
         if list(self.lr_milestones) != sorted(set(self.lr_milestones)) or any(
             m < 1 for m in self.lr_milestones
@@ -120,26 +119,29 @@ class VAESettings(HardwareSettings, TrainerSettings):
         """The defaults for the data set."""
         return protocol_of(self.dataset, image_channels=self.image_channels)
 
-    @property
-    def epoch_length(self) -> int | None:
-        return self.train_images and self.train_images // self.batch_size
-
     def _resolve_data(self) -> None:
         """Fill in what depends on the data set, and refuse what has no meaning for it."""
         check_data_settings(self)
-        protocol = self.protocol
-        for name in _BY_PROTOCOL:
-            self._fill(name, getattr(protocol, name))
-        if protocol.channels is None:
-            return
         if self.networks == "residual":  # as if nothing was said: one configuration, one name
             object.__setattr__(self, "networks", None)
-        self._fill("channels", protocol.channels if self.networks is None else STRIDED_CHANNELS)
-        self._fill("channels_last", True)
-        self._fill("feature_extractor", "classifier")
-        known = self.train_images
-        self._fill("num_samples", MAX_FID_SAMPLES if known is None else min(known, MAX_FID_SAMPLES))
-        check_image_settings(self)
+        for name, value in self._defaults_by_data().items():
+            self._fill(name, value)
+        if self.channels is not None:
+            check_image_settings(self)
+
+    def _defaults_by_data(self) -> dict[str, Any]:
+        """What settings are that are not given, where that depends on the data set."""
+        protocol = self.protocol
+        defaults = {name: getattr(protocol, name) for name in _BY_PROTOCOL}
+        if protocol.channels is None:
+            return defaults
+        known = protocol.train_images if self.train_images is None else self.train_images
+        return defaults | {
+            "channels": protocol.channels if self.networks is None else STRIDED_CHANNELS,
+            "channels_last": True,
+            "feature_extractor": "classifier",
+            "num_samples": MAX_FID_SAMPLES if known is None else min(known, MAX_FID_SAMPLES),
+        }
 
     def _resolve_length(self, iterations: str, epochs: str, default: int) -> None:
         """Fill in a length in iterations, given in iterations, in epochs or not at all."""
@@ -203,3 +205,16 @@ class VAESettings(HardwareSettings, TrainerSettings):
         object.__setattr__(self, "components", components)
         if self.kl_estimator == "auto":
             object.__setattr__(self, "kl_estimator", estimator)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VAESettings(ModelSettings):
+    """A VAE with a chosen prior (the baseline, and stage 1 of other trainers)."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._resolve_length("iterations", "epochs", self.protocol.length)
+
+    @property
+    def epoch_length(self) -> int | None:
+        return self.train_images and self.train_images // self.batch_size

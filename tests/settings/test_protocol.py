@@ -102,7 +102,7 @@ def test_networks_of_fitted_priors():
     )
     slopes = [m.negative_slope for m in trainer.energy.modules() if isinstance(m, nn.LeakyReLU)]
     assert slopes == [0.01, 0.01]
-    blocks = trainer.sampler.flow.blocks
+    blocks = trainer.flow.trained.flow.blocks
     assert len(blocks) == 3
     for net, activation in [(b.scale, torch.tanh) for b in blocks] + [
         (b.shift, torch.relu) for b in blocks

@@ -17,7 +17,7 @@ from introsearch.extensions import load
 from introsearch.registry import TRAINERS
 from introsearch.settings.base import resolve_settings
 from introsearch.training import stepwise
-from introsearch.training.latent.base import LatentPriorTrainer
+from introsearch.training.latent.frozen_model import FrozenModel
 from introsearch.training.vae import proposition1
 from tests.training.latent.test_priors import METHODS, settings_of
 from tests.training.shallow.test_trainer import CASES
@@ -83,7 +83,7 @@ def _without_values(monkeypatch):
     monkeypatch.setattr(
         proposition1, "first_of_each_class", lambda data, n: to_float(data.train.images[:n])
     )
-    monkeypatch.setattr(LatentPriorTrainer, "_trained_vae", LatentPriorTrainer._frozen_state)
+    monkeypatch.setattr(FrozenModel, "_trained", FrozenModel._states)
 
 
 def copies_of(trainer, settings):

@@ -74,7 +74,7 @@ COLUMNS = {
 
 @pytest.fixture(autouse=True)
 def _fewer_points(monkeypatch):
-    monkeypatch.setattr(model_figures, "LATENTS", 30)
+    monkeypatch.setattr(model_figures, "_LATENTS", 30)
 
 
 def make(column, seed=0, **changes):

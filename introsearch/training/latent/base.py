@@ -1,74 +1,81 @@
-"""What all trainers share that fit a prior to the aggregate posterior of a frozen VAE."""
+"""What all trainers share that fit a prior to the aggregate posterior of a frozen model."""
 
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from introsearch.data.images import ImageData
-from introsearch.losses.kl import reparameterise
-from introsearch.metrics.content_cache import cached
-from introsearch.metrics.image_batches import encode_in_batches
-from introsearch.nets.mlp import Posterior
+from introsearch.metrics.view import ModelView
 from introsearch.nets.number_format import tf32_products
 from introsearch.priors.base import Prior
-from introsearch.settings.base import TrainerSettings, settings_to_dict
+from introsearch.settings.base import TrainerSettings
 from introsearch.settings.latent import LatentPriorSettings
-from introsearch.training.latent.stage_1 import open_stage_1
+from introsearch.training.figure_data import Figure
+from introsearch.training.latent.frozen_model import FrozenModel
 from introsearch.training.spans import span
-from introsearch.training.streams import stream_seed
-from introsearch.training.vae.vae import VAE
+from introsearch.training.stepwise import StepwiseTrainer
+from introsearch.training.streams import make_stream, stream_seed
+from introsearch.training.vae.judge import Judge
 from introsearch.training.weight_average import WeightAverage
 
-LATENT_POINT_LOGVAR = -20.0
 
-
-class LatentPriorTrainer(VAE):
-    """Trains, recalls or is given a VAE at the start, then fits a prior to its posterior samples.
-
-    A method defines `_make_players` (what is trained), `_make_prior` (what samples, made of them)
-    and `_step`. Encoder, decoder and the VAE's own prior `base` stay as stage 1 left them.
+class Players(NamedTuple):
+    """What stage 2 trains, and what it makes of them.
 
     Attributes:
-        players: what stage 2 trains.
+        trained: the players by name, on the trainer's device.
+        prior: samples by them.
         average: moving average of the players that sample, if the method has one.
+    """
+
+    trained: dict[str, nn.Module]
+    prior: Prior
+    average: WeightAverage | None = None
+
+
+class LatentPriorTrainer(StepwiseTrainer):
+    """Fits a prior to posterior samples of a model, which is made ready before the first step.
+
+    A method defines `_make_players` and `_step`.
+
+    Args:
+        settings: what to train.
+        seed: everything random follows from it.
+        device: where to train.
+
+    Attributes:
+        stage_1: the model, which stays as it is.
+        players: what stage 2 trains.
         prior: the prior as fitted so far.
-        base: p_0, the prior that the VAE was trained with.
+        average: moving average of the players that sample, if the method has one.
     """
 
     Settings: ClassVar[type[TrainerSettings]] = LatentPriorSettings
     settings: LatentPriorSettings
     betas: ClassVar[tuple[float, float]] = (0.9, 0.999)
-    average: WeightAverage | None = None
 
-    def _make_players(self) -> dict[str, nn.Module]:
-        raise NotImplementedError
-
-    def _make_prior(self) -> Prior:
-        raise NotImplementedError
-
-    def _build_networks(self) -> None:
-        if self.settings.stage1_trial is not None:
-            vae = open_stage_1(self.settings, seed=self.seed, device=self.device)
-            self.encoder, self.decoder, self.base = vae.encoder, vae.decoder, vae.prior
-        elif self.settings.stage_1 is None:
-            self.encoder, self.decoder = PointEncoder(), nn.Identity()
-        else:
-            super()._build_networks()
-
-    def _initial_prior(self, kind: str) -> Prior:
-        if self.settings.stage1_trial is None:
-            self.base = super()._initial_prior(kind)
-        self._has_stage_1 = False
+    def __init__(
+        self, settings: LatentPriorSettings, *, seed: int, device: torch.device | str = "cpu"
+    ) -> None:
+        self.settings = settings
+        self.seed = seed
+        self.device = torch.device(device)
+        self.iteration = 0
+        self.streams = {p: make_stream(seed, p, device=self.device) for p in ("data", "noise")}
+        self.stage_1 = FrozenModel(settings, seed=seed, device=self.device)
+        self._judge = Judge(settings, self.stage_1.dataset, seed=seed, device=self.device)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(stream_seed(self.seed, "players"))
-            self.players = self._make_players()
-        for player in self.players.values():
-            player.to(self.device)
-        return self._make_prior()
+            torch.manual_seed(stream_seed(seed, "players"))
+            self.players, self.prior, self.average = self._make_players()
+        self._make_optimisers()
+
+    def _make_players(self) -> Players:
+        """Make the players from torch's global generator; `stage_1` is there already."""
+        raise NotImplementedError
 
     def _make_optimisers(self) -> None:
         self.optimisers = {
@@ -83,12 +90,7 @@ class LatentPriorTrainer(VAE):
         done = self.iteration / self.settings.iterations
         return self.settings.fit_learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
-    def _before_step(self) -> None:
-        for optimiser in self.optimisers.values():
-            for group in optimiser.param_groups:
-                group["lr"] = self._learning_rate()
-
-    # -- stage 1 --------------------------------------------------------------------------------
+    # -- training -------------------------------------------------------------------------------
 
     def advance(self, iterations: int) -> dict[str, float]:
         """Stage 1 if it is still to come, then `iterations` of stage 2.
@@ -99,72 +101,46 @@ class LatentPriorTrainer(VAE):
         Raises:
             TrialDiverged: a term was NaN or infinite; says which and when.
         """
-        if not self._has_stage_1:
-            self._take_over(self._trained_vae())
-        return super().advance(iterations)
+        self.stage_1.prepare()
+        self._judge.forget()
+        with tf32_products(allowed=False):  # stage 1 may; not energies and flows
+            return super().advance(iterations)
+
+    def _before_step(self) -> None:
+        for optimiser in self.optimisers.values():
+            for group in optimiser.param_groups:
+                group["lr"] = self._learning_rate()
+
+    def _posterior_batch(self, n: int) -> Tensor:
+        """Posterior samples of `n` random data points, [n, L]."""
+        with span("data"):
+            streams = self.streams
+            return self.stage_1.posterior_batch(n, data=streams["data"], noise=streams["noise"])
+
+    # -- looking, without touching --------------------------------------------------------------
 
     @property
-    def _may_round_products(self) -> bool:
-        """Stage 1 may; energies and flows are trained in float32."""
-        return False
+    def extractor(self) -> str:
+        return self._judge.extractor(self._view())
 
-    def _trained_vae(self) -> dict[str, Any]:
-        """Encoder, decoder and prior of the trained VAE, from the cache if there is such a one."""
-        stage_1 = self.settings.stage_1
-        if stage_1 is None:
-            return self._frozen_state()
-        seed = self.settings.stage1_seed
-        seed = self.seed if seed is None else seed
+    def evaluate(self, names: Sequence[str], *, averaged: bool = False) -> dict[str, float]:
+        """Metrics by name; the prior has averaged weights in any case, if the method has any.
 
-        def train() -> dict[str, Any]:
-            vae = VAE(stage_1, seed=seed, device=self.device)
-            vae.advance(stage_1.iterations)
-            parts = {"encoder": vae.encoder, "decoder": vae.decoder, "base": vae.prior}
-            return {name: _on_cpu(module.state_dict()) for name, module in parts.items()}
+        Raises:
+            ConfigError: as for `metric_values`.
+        """
+        return self._judge.evaluate(names, self._view(), keep=True)
 
-        key = {
-            "settings": settings_to_dict(stage_1),
-            "seed": seed,
-            "data": getattr(self.dataset, "fingerprint", ""),
-            "device": self.device.type,
-            "torch": torch.__version__,
-        }
-        state: dict[str, Any] = cached("vae", key, train)
-        return state
+    def details(self) -> dict[str, float]:
+        """How much each latent dimension is used."""
+        return self._judge.details(self._view())
 
-    def _take_over(self, state: dict[str, Any]) -> None:
-        """Freeze the VAE in this state, and encode the train split once."""
-        for name, module in self._frozen().items():
-            module.load_state_dict(state[name])
-            module.requires_grad_(False)
-        self._has_stage_1 = True
-        if isinstance(self.dataset, ImageData):
-            with torch.no_grad(), tf32_products(allowed=False):
-                self._posteriors = encode_in_batches(self.encoder, self.dataset.train.images)
+    def figures(self) -> dict[str, Figure]:
+        """The model as it is now, with the fitted prior."""
+        return self._judge.figures(self._view())
 
-    def _frozen(self) -> dict[str, nn.Module]:
-        return {"encoder": self.encoder, "decoder": self.decoder, "base": self.base}
-
-    def _frozen_state(self) -> dict[str, Any]:
-        return {name: module.state_dict() for name, module in self._frozen().items()}
-
-    # -- stage 2 --------------------------------------------------------------------------------
-
-    @torch.no_grad()
-    def _posterior_batch(self, n: int) -> Tensor:
-        """Posterior samples of `n` random data points, with fresh noise, [n, L]."""
-        with span("data"):
-            if isinstance(self.dataset, ImageData):
-                chosen = torch.randint(
-                    len(self.dataset.train),
-                    (n,),
-                    generator=self.streams["data"],
-                    device=self.device,
-                )
-                q = Posterior(*(part[chosen] for part in self._posteriors))
-            else:
-                q = self.encoder(self.dataset.sample(n, self.streams["data"]))
-            return reparameterise(*q, self._noise(*q.mu.shape))
+    def _view(self) -> ModelView:
+        return self._judge.view(self.stage_1.encoder, self.stage_1.decoder, self.prior)
 
     # -- checkpoints ----------------------------------------------------------------------------
 
@@ -172,8 +148,7 @@ class LatentPriorTrainer(VAE):
         """Everything that the next iteration depends on."""
         state = {
             "iteration": self.iteration,
-            "has_stage_1": self._has_stage_1,
-            **self._frozen_state(),
+            **self.stage_1.state_dict(),
             "players": {name: player.state_dict() for name, player in self.players.items()},
             "optimisers": {name: o.state_dict() for name, o in self.optimisers.items()},
             "streams": {name: s.get_state() for name, s in self.streams.items()},
@@ -183,9 +158,8 @@ class LatentPriorTrainer(VAE):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from `state`: on the CPU bit for bit as if never interrupted."""
         self.iteration = state["iteration"]
-        self._seen = None
-        if state["has_stage_1"]:
-            self._take_over(state)
+        self._judge.forget()
+        self.stage_1.load_state_dict(state)
         for name, player in self.players.items():
             player.load_state_dict(state["players"][name])
         self._make_optimisers()
@@ -195,15 +169,3 @@ class LatentPriorTrainer(VAE):
             stream.set_state(state["streams"][name])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
-
-
-def _on_cpu(state: dict[str, Any]) -> dict[str, Any]:
-    return {key: v.cpu() if isinstance(v, Tensor) else v for key, v in state.items()}
-
-
-class PointEncoder(nn.Module):
-    """Takes data points as latent points: a posterior without any width to speak of."""
-
-    def forward(self, x: Tensor) -> Posterior:
-        """x [B, L] -> mu, logvar [B, L]."""
-        return Posterior(x, torch.full_like(x, LATENT_POINT_LOGVAR))

@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from introsearch.priors.base import Prior
 from introsearch.priors.full_mixture import FullCovarianceMixture
 from introsearch.settings.base import TrainerSettings
 from introsearch.settings.latent import LatentGMMSettings
-from introsearch.training.latent.base import LatentPriorTrainer
+from introsearch.training.latent.base import LatentPriorTrainer, Players
 from introsearch.training.streams import stream_seed
 
-MOST_POINTS = 20_000
+_MOST_POINTS = 20_000
 
 
 class LatentGMM(LatentPriorTrainer):
@@ -23,20 +22,17 @@ class LatentGMM(LatentPriorTrainer):
     Settings: ClassVar[type[TrainerSettings]] = LatentGMMSettings
     settings: LatentGMMSettings
 
-    def _make_players(self) -> dict[str, nn.Module]:
+    def _make_players(self) -> Players:
         k, dims = max(1, self.settings.gaussians), self.settings.latent_dim
         self.nll = torch.zeros((), device=self.device)
         self.mixture = FullCovarianceMixture(
             torch.zeros(k, dims), torch.eye(dims).repeat(k, 1, 1), torch.full((k,), 1 / k)
-        )
-        return {"mixture": self.mixture}
-
-    def _make_prior(self) -> Prior:
-        return self.mixture
+        ).to(self.device)
+        return Players({"mixture": self.mixture}, self.mixture)
 
     def _step(self) -> dict[str, Tensor]:
         if self.iteration == 0:
-            z = self._posterior_batch(MOST_POINTS)
+            z = self._posterior_batch(_MOST_POINTS)
             if self.settings.gaussians:
                 self._fit(z)
             self.nll = -self.mixture.log_prob(z).mean()

@@ -8,15 +8,13 @@ from typing import Any, NamedTuple
 import torch
 
 from introsearch.errors import ConfigError
-from introsearch.extensions import resolve
 from introsearch.files import kept_checkpoints, runs_folder
 from introsearch.settings.base import resolve_settings
 from introsearch.settings.latent import LatentPriorSettings
 from introsearch.settings.vae import VAESettings
 from introsearch.statuses import Status
-from introsearch.training.vae.vae import VAE
 
-KEY = "stage1_trial"
+_KEY = "stage1_trial"
 _SAME_DATA = ("dataset", "train_images", "image_folder", "image_size", "image_channels")
 
 
@@ -29,39 +27,21 @@ class FinishedTrial(NamedTuple):
     state: dict[str, Any]
 
 
-def open_stage_1(settings: LatentPriorSettings, *, seed: int, device: torch.device) -> VAE:
-    """The trainer, as it was in the end, of the finished trial that is stage 1 of another.
-
-    Args:
-        settings: of the other trial; its `stage1_trial` is not None.
-        seed: of the other trial.
-        device: where to put it.
-
-    Raises:
-        ConfigError: as for `read_stage_1`.
-    """
-    found = read_stage_1(settings, seed=seed)
-    trainer: VAE = resolve("trainer", found.trainer)(found.settings, seed=found.seed, device=device)
-    trainer.load_state_dict(found.state)
-    return trainer
-
-
 def read_stage_1(settings: LatentPriorSettings, *, seed: int) -> FinishedTrial:
     """The finished trial that is stage 1 of another, if it suits it.
 
     Raises:
         ConfigError: it is not there, not readable or not finished, has no encoder, decoder and
-            prior, or was trained on other data or with another latent size. Its `key` is `KEY`.
+            prior, or was trained on other data or with another latent size. Its `key` is
+            ``stage1_trial``.
     """
     name = settings.stage_1_of(seed)
     found = _read(name)
-    if not isinstance(found.settings, VAESettings) or isinstance(
-        found.settings, LatentPriorSettings
-    ):
+    if not isinstance(found.settings, VAESettings):
         raise ConfigError(
             f"the trial {name} is of trainer: {found.trainer}, which trains no encoder, decoder "
             "and prior together",
-            key=KEY,
+            key=_KEY,
             hint="a trial of trainer: vae or sintrovae, say",
         )
     for field in (*_SAME_DATA, "latent_dim"):
@@ -69,7 +49,7 @@ def read_stage_1(settings: LatentPriorSettings, *, seed: int) -> FinishedTrial:
         if theirs != ours:
             raise ConfigError(
                 f"the trial {name} has {field}: {theirs}, and this one {ours}",
-                key=KEY,
+                key=_KEY,
                 hint=f"set {field}: {theirs}" if theirs is not None else f"leave {field} out",
             )
     return found
@@ -80,7 +60,7 @@ def _read(name: str) -> FinishedTrial:
     if not paths:
         raise ConfigError(
             f"there is no checkpoint of a trial {name} in {runs_folder()}",
-            key=KEY,
+            key=_KEY,
             hint="studies keep those of their reported trials: `introsearch status STUDY --trials`",
         )
     faults = []
@@ -98,19 +78,19 @@ def _read_file(path: Path) -> FinishedTrial:
         last, what = content["evaluations"][-1], content.get("what")
     except Exception as error:  # torch raises many kinds
         hint = "run its study again under another --name"
-        raise ConfigError(f"{path} is damaged", key=KEY, hint=hint) from error
+        raise ConfigError(f"{path} is damaged", key=_KEY, hint=hint) from error
     if last["status"] != Status.FINISHED:
         reason = f" ({last['reason']})" if last["reason"] else ""
         raise ConfigError(
             f"the trial {path.stem} has not finished: {last['status']} at iteration "
             f"{last['iteration']:,}{reason}",
-            key=KEY,
+            key=_KEY,
             hint="run its study to the end, or choose a trial that has finished",
         )
     if what is None:
         raise ConfigError(
             f"{path} was written before checkpoints said what they are of",
-            key=KEY,
+            key=_KEY,
             hint="run its study again under another --name",
         )
     settings: Any = resolve_settings(what["trainer"], what["settings"])

@@ -12,29 +12,29 @@ from introsearch.metrics.elbo import negative_elbo, window_grid
 from introsearch.metrics.view import ModelView
 from introsearch.training.figure_data import Array, ImageFigure, TrialFigure
 
-POINTS = 4_000
-GRID = 192
-IMAGES = 64
-COMPONENTS = 100
-LATENTS = 800
-PRIOR_LATENTS = 200
-PERPLEXITY = 30
+_POINTS = 4_000
+_GRID = 192
+_IMAGES = 64
+_COMPONENTS = 100
+_LATENTS = 800
+_PRIOR_LATENTS = 200
+_PERPLEXITY = 30
 
 
 def points_figure(view: ModelView, stream: Generator) -> TrialFigure:
     """Figure 3 of the prior-learning paper."""
     data, device = view.dataset, stream.device
     assert isinstance(data, ToyData)
-    real = data.sample(POINTS, stream)
+    real = data.sample(_POINTS, stream)
     mu, logvar = view.encoder(real)
     latents = reparameterise(mu, logvar, torch.randn(mu.shape, generator=stream, device=device))
-    grid = window_grid(GRID, half_width=data.half_width).to(device)
+    grid = window_grid(_GRID, half_width=data.half_width).to(device)
     noise = torch.randn(10, 1, mu.shape[1], generator=stream, device=device)
     parts = view.prior.components()
     return TrialFigure(
         real=_array(real),
-        samples=_array(view.decoder(view.prior.sample(POINTS, stream))),
-        density=_array((-negative_elbo(view, grid, noise=noise)).exp().view(GRID, GRID)),
+        samples=_array(view.decoder(view.prior.sample(_POINTS, stream))),
+        density=_array((-negative_elbo(view, grid, noise=noise)).exp().view(_GRID, _GRID)),
         half_width=data.half_width,
         latents=_array(latents[:, :2]),
         component_means=_array(parts.mu[:, :2]),
@@ -47,19 +47,19 @@ def image_figure(view: ModelView, stream: Generator) -> ImageFigure:
     """Figures 5 and 6 of the prior-learning paper's supplementary, with samples."""
     data = view.dataset
     assert isinstance(data, ImageData)
-    chosen = torch.randperm(len(data.test), generator=stream, device=stream.device)[:LATENTS]
+    chosen = torch.randperm(len(data.test), generator=stream, device=stream.device)[:_LATENTS]
     real = to_float(data.test.images[chosen])
     mu, logvar = view.encoder(real)
     noise = torch.randn(mu.shape, generator=stream, device=stream.device)
     latents = reparameterise(mu, logvar, noise)
     parts = view.prior.components()
-    heaviest = parts.log_weights.argsort(descending=True, stable=True)[:COMPONENTS]
-    samples = view.decoder(view.prior.sample(IMAGES, stream))
-    beside = latents[:0] if len(heaviest) else view.prior.sample(PRIOR_LATENTS, stream)
+    heaviest = parts.log_weights.argsort(descending=True, stable=True)[:_COMPONENTS]
+    samples = view.decoder(view.prior.sample(_IMAGES, stream))
+    beside = latents[:0] if len(heaviest) else view.prior.sample(_PRIOR_LATENTS, stream)
     return ImageFigure(
         samples=_pictures(samples),
-        originals=_pictures(real[:IMAGES]),
-        reconstructions=_pictures(view.decoder(mu)[:IMAGES]),
+        originals=_pictures(real[:_IMAGES]),
+        reconstructions=_pictures(view.decoder(mu)[:_IMAGES]),
         components=_pictures(view.decoder(parts.mu[heaviest]) if len(heaviest) else real[:0]),
         latents=_array(latents[:, :2]),
         labels=data.test.labels[chosen].cpu().numpy(),
@@ -76,7 +76,7 @@ def _embed(latents: Tensor) -> Array:
 
     if len(latents) < 3 or not latents.isfinite().all():
         return _array(latents[:0, :2])
-    perplexity = min(PERPLEXITY, (len(latents) - 1) / 3)
+    perplexity = min(_PERPLEXITY, (len(latents) - 1) / 3)
     tsne = TSNE(perplexity=perplexity, random_state=0, init="pca", n_jobs=1)
     embedded: Array = tsne.fit_transform(_array(latents))
     return embedded

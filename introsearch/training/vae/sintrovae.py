@@ -99,7 +99,7 @@ class SIntroVAE(VAE):
         modules = self.average.modules
         prior = modules["prior"]
         assert isinstance(prior, Prior)
-        return self._view_of(modules["encoder"], modules["decoder"], prior)
+        return self._judge.view(modules["encoder"], modules["decoder"], prior)
 
     def state_dict(self) -> dict[str, Any]:
         state = super().state_dict()

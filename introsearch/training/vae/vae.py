@@ -8,14 +8,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from introsearch.data.base import Data, DataContext
 from introsearch.data.images import ImageData
 from introsearch.extensions import resolve
 from introsearch.losses.kl import kl_monte_carlo, kl_standard_normal, reparameterise
 from introsearch.losses.vae import squared_error, vae_loss
-from introsearch.metrics.active_units import latent_numbers
-from introsearch.metrics.generation import view_extractor
-from introsearch.metrics.values import metric_values
 from introsearch.metrics.view import ModelView
 from introsearch.nets.mlp import Posterior
 from introsearch.nets.number_format import tf32_products
@@ -27,8 +23,9 @@ from introsearch.training.spans import span
 from introsearch.training.stepwise import StepwiseTrainer
 from introsearch.training.streams import make_stream, stream_seed
 from introsearch.training.training_pass import training_pass
+from introsearch.training.vae.dataset import open_dataset
 from introsearch.training.vae.epochs import EpochBatches
-from introsearch.training.vae.figures import image_figure, points_figure
+from introsearch.training.vae.judge import Judge
 from introsearch.training.vae.networks import make_networks
 
 
@@ -50,28 +47,16 @@ class VAE(StepwiseTrainer):
         self.seed = seed
         self.device = torch.device(device)
         self.iteration = 0
-        self._seen: ModelView | None = None  # what was judged last, since the last iteration
-        self.dataset = self._open_dataset()
+        self.dataset = open_dataset(settings, device=self.device)
+        if isinstance(self.dataset, ImageData):
+            self._batches = EpochBatches(self.dataset, batch_size=settings.batch_size)
+        self._judge = Judge(settings, self.dataset, seed=seed, device=self.device)
         self.streams = {p: make_stream(seed, p, device=self.device) for p in ("data", "noise")}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(stream_seed(seed, "init"))
             self._build_networks()
         self.prior = self._initial_prior(settings.prior)
         self._make_optimisers()
-
-    def _open_dataset(self) -> Data:
-        s = self.settings
-        context = DataContext(
-            device=self.device,
-            train_images=s.train_images,
-            image_folder=s.image_folder,
-            image_size=s.image_size,
-            image_channels=s.image_channels,
-        )
-        data: Data = resolve("dataset", s.dataset).open(context)
-        if isinstance(data, ImageData):
-            self._batches = EpochBatches(data, batch_size=s.batch_size)
-        return data
 
     def _build_networks(self) -> None:
         encoder, decoder = make_networks(self.dataset, self.settings)
@@ -113,13 +98,9 @@ class VAE(StepwiseTrainer):
     # -- training -------------------------------------------------------------------------------
 
     def advance(self, iterations: int) -> dict[str, float]:
-        self._seen = None
-        with tf32_products(allowed=self._may_round_products):
+        self._judge.forget()
+        with tf32_products(allowed=self.settings.precision == "tf32"):
             return super().advance(iterations)
-
-    @property
-    def _may_round_products(self) -> bool:
-        return self.settings.precision == "tf32"
 
     def _before_step(self) -> None:
         if self.iteration in self.settings.lr_milestones:
@@ -169,16 +150,12 @@ class VAE(StepwiseTrainer):
             noise=self._noise(self.settings.num_draws, *q.mu.shape),
         )
 
-    @property
-    def extractor(self) -> str:
-        if not isinstance(self.dataset, ImageData):
-            return ""
-        return view_extractor(self._view()).name
-
     # -- looking, without touching --------------------------------------------------------------
 
-    @torch.no_grad()
-    @tf32_products(allowed=False)
+    @property
+    def extractor(self) -> str:
+        return self._judge.extractor(self._view())
+
     def evaluate(self, names: Sequence[str], *, averaged: bool = False) -> dict[str, float]:
         """Metrics by name. Training is not affected: evaluation has its own random stream.
 
@@ -190,48 +167,22 @@ class VAE(StepwiseTrainer):
             ConfigError: as for `metric_values`.
         """
         view = self._averaged_view() if averaged else self._view()
-        if not averaged:
-            self._seen = view
-        return metric_values(names, view, new_stream=self._evaluation_stream)
+        return self._judge.evaluate(names, view, keep=not averaged)
 
-    @torch.no_grad()
-    @tf32_products(allowed=False)
     def details(self) -> dict[str, float]:
-        """How much each latent dimension is used (`metrics.active_units.latent_numbers`).
+        """How much each latent dimension is used."""
+        return self._judge.details(self._view())
 
-        Right after `evaluate`, from the posterior that its metrics made.
-        """
-        return latent_numbers(self._seen or self._view(), self._evaluation_stream())
-
-    @torch.no_grad()
-    @tf32_products(allowed=False)
     def figures(self) -> dict[str, Figure]:
-        """The model as it is now, as in the figures of the prior-learning paper."""
-        draw = image_figure if self.dataset.kind == "images" else points_figure
-        return {"model": draw(self._view(), self._evaluation_stream())}
+        """The model as it is now."""
+        return self._judge.figures(self._view())
 
     def _view(self) -> ModelView:
-        return self._view_of(self.encoder, self.decoder, self.prior)
-
-    def _view_of(self, encoder: nn.Module, decoder: nn.Module, prior: Prior) -> ModelView:
-        s = self.settings
-        if s.num_samples is None or s.feature_extractor is None:
-            return ModelView(self.dataset, encoder, decoder, prior)
-        return ModelView(
-            self.dataset,
-            encoder,
-            decoder,
-            prior,
-            num_samples=s.num_samples,
-            feature_extractor=s.feature_extractor,
-        )
+        return self._judge.view(self.encoder, self.decoder, self.prior)
 
     def _averaged_view(self) -> ModelView:
         """The model with averaged weights; a plain VAE needs no averaging."""
         return self._view()
-
-    def _evaluation_stream(self) -> torch.Generator:
-        return make_stream(self.seed, "evaluation", device=self.device)
 
     # -- checkpoints ----------------------------------------------------------------------------
 
@@ -249,7 +200,7 @@ class VAE(StepwiseTrainer):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from `state`: on the CPU bit for bit as if never interrupted."""
         self.iteration = state["iteration"]
-        self._seen = None
+        self._judge.forget()
         self._restore_prior()
         self.encoder.load_state_dict(state["encoder"])
         self.decoder.load_state_dict(state["decoder"])

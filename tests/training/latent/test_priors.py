@@ -36,10 +36,10 @@ SAMPLING = ("flow", "sir", "sir_energy_only", "langevin")
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch, tmp_path):
-    monkeypatch.setattr(model_figures, "LATENTS", 30)
-    monkeypatch.setattr(model_figures, "GRID", 16)
-    monkeypatch.setattr(latent_gmm, "MOST_POINTS", 500)
-    monkeypatch.setattr(model_figures, "POINTS", 100)
+    monkeypatch.setattr(model_figures, "_LATENTS", 30)
+    monkeypatch.setattr(model_figures, "_GRID", 16)
+    monkeypatch.setattr(latent_gmm, "_MOST_POINTS", 500)
+    monkeypatch.setattr(model_figures, "_POINTS", 100)
     monkeypatch.setattr(latents, "NUM_SAMPLES", 100)
     monkeypatch.setattr(latents, "NUM_RESAMPLED", 10)
     monkeypatch.setattr(energy, "NORMALISER_DRAWS", 10_000)
@@ -61,7 +61,8 @@ def make(method, dataset="latent_4gaussians", *, seed=0, **changes):
 
 
 def weights(trainer):
-    parts = (trainer.encoder, trainer.decoder, trainer.base, trainer.prior)
+    model = trainer.stage_1
+    parts = (model.encoder, model.decoder, model.base, trainer.prior)
     return [v.clone() for part in parts for v in part.state_dict().values() if torch.is_tensor(v)]
 
 
@@ -88,7 +89,7 @@ class TestEveryMethod:
         state = copy.deepcopy(first.state_dict())
         expected = straight.advance(20 - at)
         second = make(method, dataset, seed=5)
-        second.seed = 0
+        second.seed = second.stage_1.seed = 0
         second.load_state_dict(state)
         assert second.advance(20 - at) == expected
         assert same(weights(straight), weights(second))
@@ -166,9 +167,10 @@ def test_all_methods_share_one_frozen_vae():
     plain.advance(6)
     for trainer in trainers:
         assert same(
-            list(trainer.decoder.state_dict().values()), list(plain.decoder.state_dict().values())
+            list(trainer.stage_1.decoder.state_dict().values()),
+            list(plain.decoder.state_dict().values()),
         )
-        assert not any(p.requires_grad for p in trainer.encoder.parameters())
+        assert not any(p.requires_grad for p in trainer.stage_1.encoder.parameters())
 
 
 def test_a_vae_is_trained_once(monkeypatch):
@@ -183,7 +185,7 @@ def test_a_vae_is_trained_once(monkeypatch):
 def test_stage_1_may_have_a_prior_of_its_own():
     trainer = make("evalp", "digits", prior="mog", components=4, num_draws=3)
     trainer.advance(4)
-    assert trainer.base.components().mu.shape == (4, 3)
+    assert trainer.stage_1.base.components().mu.shape == (4, 3)
 
 
 def test_figures_of_images_do_without_components():
@@ -236,7 +238,7 @@ def test_no_gaussians_are_the_standard_normal():
     trainer = make("latent_gmm", "latent_shifted", gaussians=0)
     trainer.advance(2)
     z = torch.randn(5, 2)
-    torch.testing.assert_close(trainer.prior.log_prob(z), trainer.base.log_prob(z))
+    torch.testing.assert_close(trainer.prior.log_prob(z), trainer.stage_1.base.log_prob(z))
     q, p = torch.tensor([[1.5, -1.0], [0.6, 1.2]]), torch.distributions.Normal(0.0, 1.0)
     exact = torch.distributions.kl_divergence(torch.distributions.Normal(*q), p).sum().item()
     assert trainer.evaluate(["latent_kl"])["latent_kl"] == pytest.approx(exact, abs=0.5)
@@ -280,9 +282,9 @@ def test_evalp_closes_most_of_the_hole():
     )  # fmt: skip
     trainer.advance(1500)
     stream = torch.Generator().manual_seed(0)
-    real = trainer.dataset.sample(2_000, stream)
+    real = trainer.stage_1.dataset.sample(2_000, stream)
     widths = bandwidths_of(real)
-    before = mmd_squared(real, trainer.base.sample(2_000, stream), bandwidths=widths)
+    before = mmd_squared(real, trainer.stage_1.base.sample(2_000, stream), bandwidths=widths)
     after = mmd_squared(real, trainer.prior.sample(2_000, stream), bandwidths=widths)
     assert after <= 0.5 * before
 
@@ -316,7 +318,7 @@ def sampler_of_known_energy(dataset, **changes):
     """EVaLP's sampler, trained alone with f = log p_0 - log q and w = 1; and its loss."""
     changes = {"kl_weight": 1.0, "fit_learning_rate": 5e-3, "batch_size": 128, **changes}
     trainer = make("evalp", dataset, **changes)
-    trainer.energy = Known(trainer.dataset, trainer.base)
+    trainer.energy = Known(trainer.stage_1.dataset, trainer.stage_1.base)
     iterations = trainer.settings.iterations
     for trainer.iteration in range(iterations):
         trainer._before_step()
@@ -330,7 +332,7 @@ def test_a_sampler_alone_reaches_a_known_energy():
     trainer, loss = sampler_of_known_energy("latent_shifted", flow_units=32, iterations=600)
     assert abs(loss) < 0.02
     prior = EnergyPrior(
-        trainer.energy, base=trainer.base, proposal=trainer.sampler, temperature=1.0,
+        trainer.energy, base=trainer.stage_1.base, proposal=trainer.flow.trained, temperature=1.0,
         num_proposals=1_000,
     )  # fmt: skip
     with torch.no_grad():
@@ -347,7 +349,7 @@ def test_a_sampler_alone_reaches_all_of_four_modes():
     )  # fmt: skip
     assert -0.05 < divergence < 0.25
     stream = torch.Generator().manual_seed(0)
-    real = trainer.dataset.sample(2_000, stream)
+    real = trainer.stage_1.dataset.sample(2_000, stream)
     with torch.no_grad():
-        found = trainer.sampler.sample(2_000, stream)
+        found = trainer.flow.trained.sample(2_000, stream)
     assert mmd_squared(real, found, bandwidths=(0.25, 0.5, 1.0, 2.0)) < 0.01

@@ -76,8 +76,8 @@ def make(method, *, seed=1, **changes):
     return load(TRAINERS[method].trainer)(settings_of(method, **changes), seed=seed)
 
 
-def weights(trainer, *parts):
-    modules = (getattr(trainer, part) for part in parts)
+def weights(holder, *parts):
+    modules = (getattr(holder, part) for part in parts)
     return [v.clone() for m in modules for v in m.state_dict().values() if torch.is_tensor(v)]
 
 
@@ -93,19 +93,19 @@ def test_every_method_fits_a_prior_to_a_finished_trial(method, trainer, settings
     straight, first = make(method), make(method)
     straight.advance(7)
     first.advance(7)
-    ours = weights(straight, "encoder", "decoder", "base")
+    ours = weights(straight.stage_1, "encoder", "decoder", "base")
     assert same(ours, weights(found.trainer, "encoder", "decoder", "prior"))
     second = make(method)
     second.load_state_dict(copy.deepcopy(first.state_dict()))
     assert second.advance(13) == straight.advance(13)
-    parts = ("encoder", "decoder", "base", "prior")
-    assert same(weights(straight, *parts), weights(second, *parts))
+    assert same(weights(second.stage_1, "encoder", "decoder", "base"), ours)
+    assert same(weights(straight, "prior"), weights(second, "prior"))
     assert straight.prior.sample(5, torch.Generator()).shape == (5, 3)
 
 
 def test_the_prior_of_an_introspective_vae_is_the_base(tmp_path):
     keep(trained(INTROSPECTIVE, trainer="sintrovae"), tmp_path)
-    assert isinstance(make("evalp").base, MixtureOfGaussians)
+    assert isinstance(make("evalp").stage_1.base, MixtureOfGaussians)
 
 
 def test_each_seed_has_the_trial_of_the_same_seed_unless_one_is_named(tmp_path):
@@ -114,7 +114,7 @@ def test_each_seed_has_the_trial_of_the_same_seed_unless_one_is_named(tmp_path):
         keep(run, tmp_path)
     for seed, changes, i in ((1, {}, 0), (2, {}, 1), (2, {"stage1_trial": f"{ID}-s1"}, 0)):
         mine = make("ncp", seed=seed, **changes)
-        assert same(weights(mine, "encoder"), weights(runs[i].trainer, "encoder"))
+        assert same(weights(mine.stage_1, "encoder"), weights(runs[i].trainer, "encoder"))
 
 
 def test_of_several_checkpoints_one_that_has_finished_counts(tmp_path):
@@ -147,6 +147,26 @@ def test_settings_of_a_stage_that_is_not_trained_are_refused(changes, key, word)
     with pytest.raises(ConfigError, match=word) as caught:
         settings_of("evalp", **changes)
     assert caught.value.key == key
+
+
+@pytest.mark.parametrize(
+    ("dataset", "changes"),
+    [
+        ("latent_shifted", {}),
+        ("rings", {"stage1_trial": ID}),
+        ("digits", {"stage1_trial": f"{ID}-s1"}),
+    ],
+)
+def test_a_default_counts_as_not_given_and_anything_else_does_not(dataset, changes):
+    """For the record of a trial has all settings, those too that had no effect."""
+    one = resolve_settings("ncp", {"dataset": dataset, **changes})
+    recorded = settings_to_dict(one)
+    assert {"beta_rec", "components", "lr_milestones"} <= recorded.keys()
+    assert resolve_settings("ncp", recorded) == one
+    for name, other in (("beta_rec", 3.0), ("num_draws", 2), ("lr_milestones", [7])):
+        with pytest.raises(ConfigError, match="is for training stage 1") as caught:
+            resolve_settings("ncp", {**recorded, name: other})
+        assert caught.value.key == name
 
 
 def refused(match, method="ncp", **changes):

@@ -30,7 +30,7 @@ def _own_cache(monkeypatch, tmp_path):
 def make(method, **changes):
     settings = resolve_settings(method, {**SMALL, **changes})
     trainer = load(TRAINERS[method].trainer)(settings, seed=0)
-    trainer._take_over(trainer._trained_vae())
+    trainer.stage_1.prepare()
     return trainer
 
 
@@ -40,7 +40,8 @@ class Plain:
     def __init__(self, trainer):
         self.settings, self.players = trainer.settings, trainer.players
         with torch.no_grad():
-            self.mu, self.logvar = trainer.encoder(to_float(trainer.dataset.train.images))
+            images = trainer.stage_1.dataset.train.images
+            self.mu, self.logvar = trainer.stage_1.encoder(to_float(images))
         self.data, self.noise = (copy.deepcopy(trainer.streams[n]) for n in ("data", "noise"))
         self.batches = []  # of the critic steps to come
 
@@ -174,7 +175,7 @@ def test_a_fitted_mixture_is_a_fixed_point_of_em():
         resolve_settings("latent_gmm", {"dataset": "latent_4gaussians", "gaussians": 3}), seed=0
     )
     trainer.advance(1)
-    m, z = trainer.mixture, trainer.dataset.sample(20_000, torch.Generator().manual_seed(1))
+    m, z = trainer.mixture, trainer.stage_1.dataset.sample(20_000, torch.Generator().manual_seed(1))
     joint = [
         torch.distributions.MultivariateNormal(mu, scale_tril=a).log_prob(z) + w.log()
         for mu, a, w in zip(m.mu, m.factors, m.weights, strict=True)
