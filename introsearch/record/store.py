@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeAlias
 from urllib.parse import urlparse
 
 from mlflow import MlflowClient
@@ -16,6 +17,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from introsearch.errors import ConfigError, RecordError
 from introsearch.record.address import sqlite_path, without_password
+
+Store: TypeAlias = MlflowClient
+"""An open store, as those hold it who know nothing of MLflow."""
 
 # Whether a server answers should be known in seconds. Later, MLflow's own patience (minutes) is
 # right: a study should survive a server that is restarted.
