@@ -1,4 +1,7 @@
-"""The command line: `introsearch run | plan | report | status | replay | ui | bench | collapse`."""
+"""The command line: `introsearch COMMAND`.
+
+COMMAND is run, plan, report, status, replay, ui, schema, bench or collapse.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,15 @@ import errno
 import io
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from introsearch import __version__
-from introsearch.commands.bench import add_bench
-from introsearch.commands.collapse import add_collapse
+from introsearch.commands.arguments import COMMANDS, Command
 from introsearch.commands.options import (
     EXIT_BAD_INPUT,
     EXIT_INTERRUPTED,
     EXIT_SOME_FAILED,
 )
-from introsearch.commands.plan import add_plan
-from introsearch.commands.records import add_replay, add_report, add_status, add_ui
-from introsearch.commands.run import add_run
-from introsearch.commands.schema import add_schema
 from introsearch.errors import ConfigError, IntrosearchError
 
 MACHINE_FAULTS = {  # what is wrong with a disk rather than here
@@ -36,9 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal need not know all characters
-    options = _parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    options = _parser(words).parse_args(words)
     try:
-        return int(options.command(options))
+        return _run(options)
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
@@ -60,17 +60,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_SOME_FAILED
 
 
-def _parser() -> argparse.ArgumentParser:
+def _run(options: argparse.Namespace) -> int:
+    """Import the command's module, once its options are known to be sound, and run it."""
+    command: Command = options.command
+    command.check(options)
+    return int(import_module(f"introsearch.commands.{command.name}").run(options))
+
+
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """A parser that knows all commands, and what those take that are among the words."""
     parser = argparse.ArgumentParser(
         prog="introsearch",
         description="Hyper-parameter search for introspective VAEs and learned latent priors.",
     )
     parser.add_argument("--version", action="version", version=f"introsearch {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    for add in (
-        add_run, add_plan, add_report, add_status, add_replay, add_ui, add_schema, add_bench,
-        add_collapse,
-    ):  # fmt: skip
-        add(commands)
+    for command in COMMANDS:
+        added = commands.add_parser(
+            command.name, help=command.help, description=command.description
+        )
+        added.set_defaults(command=command)
+        if command.name in words:  # every start would take longer with every command
+            command.add_arguments(added)
     return parser

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from introsearch.commands.arguments import COMMANDS
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "introsearch"
 
@@ -40,6 +42,7 @@ LAYERS = (
     ("execution.preflight", "execution.ray", "execution.slurm"),
     ("execution.slurm.job",),
     ("execution.study_runner", "execution.slurm_job", "execution.slurm_node"),
+    ("execution.session",),
     ("commands",),
     ("cli",),
 )
@@ -55,7 +58,7 @@ CONFINED = {
     "pandas": {"figures", "papers", "record", "results"},
     "matplotlib": {"figures", "papers", "results"},
     "torch": {
-        "bench", "commands", "data", "losses", "metrics", "nets", "planning", "priors", "training",
+        "bench", "data", "losses", "metrics", "nets", "planning", "priors", "training",
         "trial",
     },
 }  # fmt: skip
@@ -175,6 +178,7 @@ variants: {sg: {prior: gaussian}}
 """
 MAIN = "import introsearch.cli; code = introsearch.cli.main({arguments})"
 LIGHT = {"ray", "mlflow", "torch", "torchvision", "pandas", "matplotlib"}
+HEAVY = LIGHT | {"numpy", "scipy", "sklearn", "optuna", "sqlalchemy", "rich", "yaml"}
 
 
 @pytest.mark.parametrize(
@@ -187,18 +191,22 @@ LIGHT = {"ray", "mlflow", "torch", "torchvision", "pandas", "matplotlib"}
         ),
         ("import introsearch.theory.predict", LIGHT),
         ("import introsearch.training.vae.sintrovae", {"ray", "mlflow", "torchvision"}),
-        (MAIN.format(arguments=["--help"]), LIGHT),
+        ("import introsearch", HEAVY),
+        (MAIN.format(arguments=["--help"]), HEAVY),
+        *((MAIN.format(arguments=[c.name, "--help"]), HEAVY) for c in COMMANDS),
         (MAIN.format(arguments=["plan", "good.yaml"]), LIGHT),
         (MAIN.format(arguments=["plan", "good.yaml", "--cluster", "slurm.yaml"]), LIGHT),
         (MAIN.format(arguments=["plan", "bad.yaml"]), LIGHT),
         (MAIN.format(arguments=["run", "bad.yaml"]), LIGHT),
         (MAIN.format(arguments=["run", "missing.yaml"]), LIGHT),
         (MAIN.format(arguments=["run", "good.yaml", "--tracking-uri", "nonsense"]), LIGHT),
+        (MAIN.format(arguments=["run", "good.yaml", "--detach"]), LIGHT),
         (MAIN.format(arguments=["report", "light"]), LIGHT),
         (MAIN.format(arguments=["status", "light"]), LIGHT),
         (MAIN.format(arguments=["replay", "0123456789ab-s0"]), LIGHT),
         (MAIN.format(arguments=["ui"]), LIGHT),
         (MAIN.format(arguments=["bench", "bad.yaml"]), LIGHT),
+        (MAIN.format(arguments=["schema", "study"]), LIGHT),
         (MAIN.format(arguments=["collapse", "predict", "--data", "missing.npy"]), LIGHT),
     ],
 )

@@ -79,6 +79,7 @@ def run_bench(
     Returns:
         Measurements, or why there is none, by variant.
     """
+    # Late: it needs torch, which a wrong study file should not wait for.
     from introsearch.bench.measure import measure_or_reason
 
     found: dict[str, Measurement | str] = {}

@@ -1,1 +1,1 @@
-"""The commands of `introsearch`, a module for each or for a few that are alike."""
+"""The commands of `introsearch`, a module each, and what they take."""

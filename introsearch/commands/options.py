@@ -1,19 +1,17 @@
-"""Options that commands share, what they mean, and how commands end."""
+"""Options that commands share, what they mean, and how commands end.
+
+Imports next to nothing: it is read before it is known which command will run.
+"""
 
 from __future__ import annotations
 
 import argparse
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
 
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-
-    from introsearch.cluster.file import Cluster
-    from introsearch.study.model import Study
-
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+from introsearch.data.folder import set_data_folder
+from introsearch.files import set_runs_folder
+from introsearch.record.address import existing_uri, without_password
 
 EXIT_DONE, EXIT_SOME_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
 
@@ -62,28 +60,6 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def load(options: argparse.Namespace) -> Study:
-    """The study that the options describe.
-
-    Raises:
-        ConfigError: its file is not legal.
-    """
-    from introsearch.study.file.loader import load_study
-
-    return load_study(options.file, overrides=options.overrides, name=options.name)
-
-
-def load_cluster(options: argparse.Namespace) -> Cluster:
-    """Where it runs.
-
-    Raises:
-        ConfigError: the cluster file is not legal.
-    """
-    from introsearch.cluster.file import LOCAL, load_cluster
-
-    return LOCAL if options.cluster is None else load_cluster(options.cluster)
-
-
 def use_folders(options: argparse.Namespace, *, runs_dir: Path | None = None) -> None:
     """Have data sets and earlier trials looked for where the options say.
 
@@ -91,20 +67,9 @@ def use_folders(options: argparse.Namespace, *, runs_dir: Path | None = None) ->
         options: of a command with data and store options.
         runs_dir: in place of the option.
     """
-    from introsearch.files import set_runs_folder
-
     set_runs_folder(runs_dir or options.runs_dir)
     if options.data_dir is not None:
-        from introsearch.data.folder import set_data_folder
-
         set_data_folder(options.data_dir)
-
-
-def check_stage_1(study: Study, options: argparse.Namespace) -> None:
-    """See `execution.preflight.stage_1.check_stage_1`."""
-    from introsearch.execution.preflight.stage_1 import check_stage_1
-
-    check_stage_1(study, overrides=options.overrides, tracking_uri=options.tracking_uri)
 
 
 def store_options(options: argparse.Namespace) -> str:
@@ -115,17 +80,14 @@ def store_options(options: argparse.Namespace) -> str:
         else [f"--runs-dir {shlex.quote(str(options.runs_dir))}"]
     )
     if options.tracking_uri:
-        from introsearch.record.address import without_password
-
         parts.append(f"--tracking-uri {shlex.quote(without_password(options.tracking_uri))}")
     return "".join(f" {part}" for part in parts)
 
 
-def open_record(options: argparse.Namespace) -> MlflowClient:
-    """A client of a store that is there already."""
-    from introsearch.record.address import existing_uri
+def store_uri(options: argparse.Namespace) -> str:
+    """The address of the store that the options name, which must be there already.
 
-    uri = existing_uri(options.runs_dir, options.tracking_uri)
-    from introsearch.record.store import open_store
-
-    return open_store(uri)
+    Raises:
+        ConfigError: there is none.
+    """
+    return existing_uri(options.runs_dir, options.tracking_uri)

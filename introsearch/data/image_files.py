@@ -97,7 +97,7 @@ def _where(name: str, known: ImageSet, folder: Path) -> str:
 
 def _read_digits() -> RawImages:
     """The 8x8 digits that come with scikit-learn, 0 to 16, in a fixed random order."""
-    from sklearn.datasets import load_digits
+    from sklearn.datasets import load_digits  # late: takes seconds, and only this set needs it
 
     images, labels = load_digits(return_X_y=True)
     order = np.random.default_rng(0).permutation(len(images))
@@ -185,7 +185,7 @@ def _read_with_torchvision(name: str, known: ImageSet, folder: Path, part: str) 
 
 
 def _torchvision_class(known: ImageSet) -> Any:
-    from introsearch.data.compat import import_torchvision
+    from introsearch.data.compat import import_torchvision  # late: other files need no torch
 
     return getattr(import_torchvision().datasets, known.torchvision)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from introsearch.data.image_files import Bytes, RawImages, RawSplit
 from introsearch.errors import ConfigError
@@ -78,8 +79,6 @@ def _read_split(files: list[tuple[Path, int]], *, size: int, channels: int) -> R
 
 
 def _read_image(path: Path, *, size: int, channels: int) -> Bytes:
-    from PIL import Image
-
     try:
         with Image.open(path) as image:
             pixels, mode = np.asarray(image), image.mode

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from introsearch.data.compat import import_torchvision
 from introsearch.data.folder import data_folder
 from introsearch.data.images import ImageData, to_float
 from introsearch.errors import ConfigError
 from introsearch.metrics.classifier import trained_classifier
+from introsearch.metrics.fidelity import import_fidelity
 from introsearch.metrics.image_batches import BATCH
 
 INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
@@ -85,15 +85,13 @@ def load_inception() -> Any:
             hint=f"fetch {_inception_url()} into the data folder, or let it be downloaded with "
             "--download; or set feature_extractor: classifier",
         )
-    import_torchvision()
     # As in all of `metrics`: torch-fidelity 0.4 documents calculate_metrics alone, which reads
     # images from folders or data sets and keeps no features.
-    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
-
+    inception = import_fidelity().feature_extractor_inceptionv3
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return FeatureExtractorInceptionV3(
+            return inception.FeatureExtractorInceptionV3(
                 "inception", [INCEPTION_LAYER], feature_extractor_weights_path=str(path)
             )
     except Exception as error:  # a damaged file fails in many ways
@@ -127,10 +125,7 @@ def download_inception() -> None:
 
 
 def _inception_url() -> str:
-    import_torchvision()
-    from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
-
-    return str(URL_INCEPTION_V3)
+    return str(import_fidelity().feature_extractor_inceptionv3.URL_INCEPTION_V3)
 
 
 def _digest(net: nn.Module) -> str:

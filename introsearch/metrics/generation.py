@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from introsearch.data.compat import import_torchvision
 from introsearch.data.images import ImageData
 from introsearch.metrics.content_cache import cached
 from introsearch.metrics.features import Extractor, extractor_for
+from introsearch.metrics.fidelity import import_fidelity
 from introsearch.metrics.image_batches import batches, decode_in_batches, generate
 from introsearch.metrics.view import ModelView
 
@@ -42,20 +42,17 @@ def fid_rec(view: ModelView, generator: Generator) -> float:
 
 def kid_gen(view: ModelView, generator: Generator) -> float:
     """Kernel distance (unbiased squared MMD, cubic kernel): mean over random subsets."""
-    import_torchvision()
-    from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric
-
+    kid = import_fidelity().metric_kid
     fake, real = _compared(view, generator)
-    return float(
-        kid_features_to_metric(
-            fake,
-            real,
-            kid_subsets=KID_SUBSETS,
-            kid_subset_size=min(KID_SUBSET_SIZE, len(fake), len(real)),
-            rng_seed=0,
-            verbose=False,
-        )[KEY_METRIC_KID_MEAN]
+    found = kid.kid_features_to_metric(
+        fake,
+        real,
+        kid_subsets=KID_SUBSETS,
+        kid_subset_size=min(KID_SUBSET_SIZE, len(fake), len(real)),
+        rng_seed=0,
+        verbose=False,
     )
+    return float(found[kid.KEY_METRIC_KID_MEAN])
 
 
 def precision_gen(view: ModelView, generator: Generator) -> float:
@@ -108,22 +105,18 @@ def _real(view: ModelView) -> dict[str, Tensor]:
 
 def _statistics(features: Tensor) -> dict[str, Tensor]:
     """Mean and covariance of [N, F] features, in double precision."""
-    import_torchvision()
-    from torch_fidelity.metric_fid import fid_features_to_statistics
-
-    found: dict[str, Any] = fid_features_to_statistics(features.double())
+    fid = import_fidelity().metric_fid
+    found: dict[str, Any] = fid.fid_features_to_statistics(features.double())
     return {name: torch.from_numpy(value) for name, value in found.items()}
 
 
 def _fid(view: ModelView, features: Tensor) -> float:
-    import_torchvision()
-    from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_statistics_to_metric
-
     if not features.isfinite().all():
         return float("nan")
     fake, real = _statistics(features), _real(view)
     ours, theirs = ({k: s[k].numpy() for k in ("mu", "sigma")} for s in (fake, real))
-    return float(fid_statistics_to_metric(ours, theirs, verbose=False)[KEY_METRIC_FID])
+    fid = import_fidelity().metric_fid
+    return float(fid.fid_statistics_to_metric(ours, theirs, verbose=False)[fid.KEY_METRIC_FID])
 
 
 def _compared(view: ModelView, generator: Generator) -> tuple[Tensor, Tensor]:
@@ -131,22 +124,16 @@ def _compared(view: ModelView, generator: Generator) -> tuple[Tensor, Tensor]:
 
 
 def _precision_recall(view: ModelView, generator: Generator) -> tuple[float, float]:
-    import_torchvision()
-    from torch_fidelity.metric_prc import (
-        KEY_METRIC_PRECISION,
-        KEY_METRIC_RECALL,
-        prc_features_to_metric,
-    )
-
     if "precision, recall" not in view.memo:
-        found = prc_features_to_metric(
+        prc = import_fidelity().metric_prc
+        found = prc.prc_features_to_metric(
             *_compared(view, generator),
             prc_neighborhood=NEIGHBOURHOOD,
             prc_batch_size=MOST_COMPARED,
             save_cpu_ram=True,
             verbose=False,
         )
-        both = float(found[KEY_METRIC_PRECISION]), float(found[KEY_METRIC_RECALL])
+        both = float(found[prc.KEY_METRIC_PRECISION]), float(found[prc.KEY_METRIC_RECALL])
         view.memo["precision, recall"] = both
     pair: tuple[float, float] = view.memo["precision, recall"]
     return pair

@@ -12,6 +12,9 @@ from typing import NamedTuple
 import torch
 from numpy import float32, int64
 from numpy.typing import NDArray
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 from torch import Generator, Tensor
 
 from introsearch.data.images import ImageData
@@ -54,8 +57,6 @@ class _Codes(NamedTuple):
 
 def _codes(view: ModelView, generator: Generator) -> _Codes:
     """The same for all metrics of an evaluation: each is given the same random stream."""
-    from sklearn.preprocessing import StandardScaler
-
     data = view.dataset
     assert isinstance(data, ImageData)  # the registry sees to it
     if "codes" not in view.memo:
@@ -80,8 +81,6 @@ def _codes(view: ModelView, generator: Generator) -> _Codes:
 
 
 def _svm(view: ModelView, generator: Generator, *, max_iterations: int) -> float:
-    from sklearn.svm import SVC
-
     codes = _codes(view, generator)
     svm = SVC(kernel="linear", C=SVM_C, max_iter=max_iterations)
     with warnings.catch_warnings():
@@ -91,8 +90,6 @@ def _svm(view: ModelView, generator: Generator, *, max_iterations: int) -> float
 
 
 def _knn(view: ModelView, generator: Generator, *, neighbours: int) -> float:
-    from sklearn.neighbors import KNeighborsClassifier
-
     codes = _codes(view, generator)
     knn = KNeighborsClassifier(n_neighbors=min(neighbours, len(codes.train)), algorithm="brute")
     knn.fit(codes.train, codes.train_labels)

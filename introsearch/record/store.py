@@ -21,7 +21,8 @@ from introsearch.record.address import sqlite_path, without_password
 P = ParamSpec("P")
 T = TypeVar("T")
 
-Store: TypeAlias = MlflowClient  # what an open store is to the rest of the package
+Store: TypeAlias = MlflowClient
+"""An open store, as those hold it who know nothing of MLflow."""
 
 # Whether a server answers should be known in seconds. Later, MLflow's own patience (minutes) is
 # right: a study should survive a server that is restarted.

@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
+import scipy  # which imports its `stats`, a second's work, when that is first used
 from numpy.typing import NDArray
 
 from introsearch.results.statistics import one_run_per_seed
@@ -125,8 +126,6 @@ def against_best(
 
 def paired_p_value(first: Mapping[int, float], second: Mapping[int, float]) -> float:
     """Of a two-sided paired t-test over common seeds; NaN if they are less than `MIN_SEEDS`."""
-    from scipy import stats  # slow to import, and most commands compare nothing
-
     a, b = _paired(first, second)
     if len(a) < MIN_SEEDS:
         return math.nan
@@ -134,7 +133,7 @@ def paired_p_value(first: Mapping[int, float], second: Mapping[int, float]) -> f
         return 1.0 if a[0] == b[0] else 0.0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # almost constant differences: p is 0, and rightly so
-        return float(stats.ttest_rel(a, b).pvalue)
+        return float(scipy.stats.ttest_rel(a, b).pvalue)
 
 
 def _mean_difference(first: Mapping[int, float], second: Mapping[int, float]) -> float:
@@ -170,15 +169,13 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     Returns:
         Lower and upper end; NaN for less than `MIN_SEEDS` values, or values that are not finite.
     """
-    from scipy import stats
-
     if len(values) < MIN_SEEDS or not np.isfinite(values).all():
         return math.nan, math.nan
     if np.ptp(values) == 0:
         return float(values[0]), float(values[0])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # values that differ by rounding have no interval: NaN
-        found = stats.bootstrap(
+        found = scipy.stats.bootstrap(
             (np.asarray(values),),
             np.mean,
             confidence_level=CONFIDENCE,

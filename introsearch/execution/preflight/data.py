@@ -1,16 +1,13 @@
-"""Sees to it, before any trial starts, that what a study needs is there and sound."""
+"""Sees to it, before any trial starts, that the image data of a study are there and sound."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from introsearch.data.folder import data_folder
-from introsearch.extensions import data_kind, resolve
-from introsearch.registry import DATASETS
+from introsearch.extensions import data_kind
 from introsearch.settings.images import IMAGE_DATA
-from introsearch.study.model import Study
-from introsearch.study.search.expand import Expansion, expand
+from introsearch.study.search.expand import Expansion
 
 _EXTRACTOR = "feature_extractor"
 
@@ -34,36 +31,16 @@ def prepare_data(
         if "dataset" in settings and data_kind(settings["dataset"]) == "images":
             chosen = {name: settings.get(name) for name in ("dataset", *IMAGE_DATA, _EXTRACTOR)}
             wanted.setdefault(tuple(chosen.values()), chosen)
-    for settings in wanted.values():
-        _prepare(settings, download=download, notify=notify)
+    if not wanted:
+        return
+    # Late: it needs torch, which submitting a job of a study without images does not.
+    from introsearch.execution.preflight.images import prepare_images
 
-
-def prepare_compiler(study: Study) -> None:
-    """Try this machine's compiler, if the networks of some trial must be compiled.
-
-    Raises:
-        ConfigError: it does not work here.
-    """
-    if any(c.settings.get("compile") is True for c in expand(study).configurations):
-        from introsearch.training.compilation import check_compiler
-
-        check_compiler()
-
-
-def _prepare(settings: dict[str, Any], *, download: bool, notify: Callable[[str], None]) -> None:
-    from introsearch.data.base import CPU, DataContext
-    from introsearch.data.catalog import IMAGE_SETS
-    from introsearch.data.image_files import download_images
-    from introsearch.metrics.features import download_inception, load_inception
-
-    name, inception = settings["dataset"], settings[_EXTRACTOR] == "inception"
-    if download and name in DATASETS and name in IMAGE_SETS:
-        notify(f"Downloading {name} into {data_folder()}, unless it is there.")
-        download_images(name, data_folder())
-    if download and inception:
-        notify(f"Downloading the weights of Inception into {data_folder()}, unless they are there.")
-        download_inception()
-    chosen = {key: settings[key] for key in IMAGE_DATA}
-    resolve("dataset", name).open(DataContext(device=CPU, **chosen))
-    if inception:
-        load_inception()
+    for chosen in wanted.values():
+        prepare_images(
+            chosen["dataset"],
+            {name: chosen[name] for name in IMAGE_DATA},
+            inception=chosen[_EXTRACTOR] == "inception",
+            download=download,
+            notify=notify,
+        )

@@ -5,22 +5,16 @@ Their checkpoints say all that is needed; the record is asked only why one is mi
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from introsearch.errors import ConfigError, nearest_hint
-from introsearch.files import kept_checkpoints, runs_folder
+from introsearch.errors import ConfigError
+from introsearch.files import kept_checkpoints
 from introsearch.settings.base import resolve_settings
 from introsearch.settings.latent import LatentPriorSettings
-from introsearch.statuses import Status
 from introsearch.study.file.loader import at_place
 from introsearch.study.model import Configuration, Study
 from introsearch.study.search.expand import expand
 from introsearch.study.search.spaces import in_file
-
-if TYPE_CHECKING:
-    from introsearch.record.runs import SeedRun
 
 SETTING = "stage1_trial"
 
@@ -47,6 +41,7 @@ def check_stage_1(study: Study, *, overrides: Sequence[str], tracking_uri: str |
 
 
 def _check(configuration: Configuration, study: Study, tracking_uri: str | None) -> None:
+    # Late: it needs torch, and most studies have no stage 1.
     from introsearch.training.latent.stage_1 import read_stage_1
 
     settings = resolve_settings(configuration.trainer, configuration.settings)
@@ -54,36 +49,8 @@ def _check(configuration: Configuration, study: Study, tracking_uri: str | None)
     for seed in dict.fromkeys((*study.seeds.select, *study.seeds.report)):
         name = settings.stage_1_of(seed)
         if not kept_checkpoints(name):
-            raise _missing(name, tracking_uri)
+            # Late: it needs MLflow, and most checkpoints are there.
+            from introsearch.execution.preflight.missing_trial import missing_trial
+
+            raise missing_trial(name, tracking_uri=tracking_uri)
         read_stage_1(settings, seed=seed)
-
-
-def _missing(name: str, tracking_uri: str | None) -> ConfigError:
-    """Why there is no checkpoint of a trial."""
-    from introsearch.record.address import existing_uri
-    from introsearch.record.find import find_everywhere
-    from introsearch.record.store import open_store
-
-    recorded: list[SeedRun] = []
-    with contextlib.suppress(ConfigError):  # there is no record at all
-        recorded = find_everywhere(open_store(existing_uri(runs_folder(), tracking_uri)), name)
-    if not recorded:
-        names = [path.stem for path in kept_checkpoints("*")]
-        hint = f"{nearest_hint(name, names)}; " if names else "run that study first; "
-        return ConfigError(
-            f"no study in {runs_folder()} has a trial {name}",
-            hint=f"{hint}`introsearch status STUDY --trials` lists a study's trials",
-        )
-    study, entry = recorded[0].study, recorded[0].entry
-    if entry.status != Status.FINISHED:
-        return ConfigError(
-            f"the trial {name} of the study {study} has not finished: it is {entry.status}"
-            + (f" ({entry.reason})" if entry.reason else ""),
-            hint="choose a trial that has finished",
-        )
-    return ConfigError(
-        f"the trial {name} of the study {study} has finished, but its checkpoint "
-        f"{runs_folder() / study / 'checkpoints' / name}.pt is not there",
-        hint="studies keep the checkpoints of reported trials alone: choose such a one, or run the "
-        "study again under another --name",
-    )

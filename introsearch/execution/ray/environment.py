@@ -9,7 +9,6 @@ from pathlib import Path
 
 from introsearch.cluster.file import LocalCluster, RayCluster
 from introsearch.errors import ConfigError
-from introsearch.study.model import Resources
 
 # Not all of them are documented; these names are those of Ray 2.60.
 VARIABLES = {
@@ -20,27 +19,6 @@ VARIABLES = {
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "TUNE_MAX_PENDING_TRIALS_PG": "16",
 }
-
-
-def local_cpus() -> int:
-    """CPU cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def check_resources(resources: Resources) -> None:
-    """Refuse trials that would wait for ever on this machine.
-
-    Raises:
-        ConfigError: one trial needs more cores than there are.
-    """
-    if resources.cpus > local_cpus():
-        raise ConfigError(
-            f"a trial wants {resources.cpus:g} CPUs and this machine has {local_cpus()}",
-            key="resources.cpus",
-            hint="lower it, in the file or with --set resources.cpus=1",
-        )
 
 
 def prepare_environment(cluster: LocalCluster | RayCluster) -> None:

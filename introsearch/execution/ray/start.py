@@ -14,7 +14,7 @@ import ray
 
 from introsearch.cluster.file import LocalCluster, RayCluster
 from introsearch.errors import ClusterError, ConfigError
-from introsearch.execution.ray.environment import local_cpus
+from introsearch.execution.machine import local_cpus
 from introsearch.execution.ray.machines import keep_messages
 from introsearch.execution.signals import children_apart, signals_not_lost
 from introsearch.study.model import Resources

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from introsearch.cluster.file import DEFAULT_OPTIONS, SlurmCluster
+from introsearch.cluster.file import DEFAULT_OPTIONS, VALUE, SlurmCluster
+from introsearch.errors import ConfigError
 
 
 def render_script(
@@ -53,6 +56,35 @@ def render_script(
         f"  {shlex.join(command)}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def python_of(cluster: SlurmCluster) -> str:
+    """The interpreter on the nodes."""
+    if cluster.environment is None:
+        return sys.executable
+    return str(Path(cluster.environment) / "bin" / "python")
+
+
+def job_script(cluster: SlurmCluster, command: Sequence[str], *, name: str, folder: Path) -> str:
+    """The batch script of a study.
+
+    Args:
+        cluster: where it runs.
+        command: the arguments of the `introsearch` that runs it.
+        name: of the study.
+        folder: of the study.
+
+    Raises:
+        ConfigError: the folder's path cannot stand in a batch script's options.
+    """
+    where = folder.resolve() / "slurm"
+    if not re.fullmatch(VALUE, str(where)):
+        raise ConfigError(
+            f"Slurm cannot write its log into {str(where)!r}",
+            key="--runs-dir",
+            hint="a path without quotes, \\ $ ` ; # and line breaks",
+        )
+    return render_script(cluster, command, name=name, folder=where, python=python_of(cluster))
 
 
 def _setup(command: str) -> list[str]:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
-from introsearch.cluster.file import VALUE, SlurmCluster, seconds_of
+from introsearch.cluster.file import SlurmCluster, seconds_of
 from introsearch.errors import ClusterError, ConfigError
 from introsearch.execution.lock import check_free
 from introsearch.execution.slurm import client as slurm_client
 from introsearch.execution.slurm.refusal import check_values, refusal
-from introsearch.execution.slurm.script import render_script
+from introsearch.execution.slurm.script import python_of
 from introsearch.files import alone
 
 POLL_S = 5.0  # for Slurm; the log is looked at every second
@@ -33,35 +31,6 @@ NEVER_STARTS = {  # Slurm's reasons that do not go away by themselves
 }
 SILENT = "unknown"
 EXIT_INTERRUPTED = 130
-
-
-def python_of(cluster: SlurmCluster) -> str:
-    """The interpreter on the nodes."""
-    if cluster.environment is None:
-        return sys.executable
-    return str(Path(cluster.environment) / "bin" / "python")
-
-
-def job_script(cluster: SlurmCluster, command: Sequence[str], *, name: str, folder: Path) -> str:
-    """The batch script of a study.
-
-    Args:
-        cluster: where it runs.
-        command: the arguments of the `introsearch` that runs it.
-        name: of the study.
-        folder: of the study.
-
-    Raises:
-        ConfigError: the folder's path cannot stand in a batch script's options.
-    """
-    where = folder.resolve() / "slurm"
-    if not re.fullmatch(VALUE, str(where)):
-        raise ConfigError(
-            f"Slurm cannot write its log into {str(where)!r}",
-            key="--runs-dir",
-            hint="a path without quotes, \\ $ ` ; # and line breaks",
-        )
-    return render_script(cluster, command, name=name, folder=where, python=python_of(cluster))
 
 
 def check_slurm(cluster: SlurmCluster) -> None:

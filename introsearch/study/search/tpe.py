@@ -15,17 +15,22 @@ import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import optuna
+from optuna import Trial
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, TrialState
 
 from introsearch.study.parameters import Parameter
 from introsearch.study.search.spaces import Space
 from introsearch.study.search.suggestions import Suggestion
-
-if TYPE_CHECKING:
-    from optuna import Trial
-    from optuna.distributions import BaseDistribution
-    from optuna.samplers import BaseSampler
-    from optuna.trial import FrozenTrial
 
 NUM_ATTEMPTS = 10  # to suggest what has not been suggested yet
 _SPACE = "space"
@@ -75,8 +80,6 @@ def suggest(
         is_new: whether a suggestion leads to a configuration that the group does not have yet;
             after some attempts in vain, an old one is suggested again.
     """
-    import optuna
-
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     number = int(hashlib.sha256(seed.encode()).hexdigest()[:8], 16)
     known = sum(outcome is not None for _, outcome in past)
@@ -94,8 +97,6 @@ def suggest(
 
 
 def _sampler(seed: int, *, random: bool, conditional: bool) -> BaseSampler:
-    import optuna
-
     if random:
         return optuna.samplers.RandomSampler(seed=seed)
     with warnings.catch_warnings():  # parts of it may change with Optuna's versions
@@ -143,9 +144,6 @@ def _frozen(
 
     Of pruned trials, Optuna ranks those first that got further, and last those without a value.
     """
-    import optuna
-    from optuna.trial import TrialState
-
     number, space = next(
         (i, s)
         for i, s in enumerate(spaces)
@@ -155,7 +153,7 @@ def _frozen(
     distributions: dict[str, BaseDistribution] = {}
     params: dict[str, Any] = {}
     if len(spaces) > 1:
-        distributions[_SPACE] = optuna.distributions.CategoricalDistribution(range(len(spaces)))
+        distributions[_SPACE] = CategoricalDistribution(range(len(spaces)))
         params[_SPACE] = number
     for name in space.order:
         distribution = _distribution(space.parameters[name])
@@ -180,8 +178,6 @@ def _distribution(parameter: Parameter) -> BaseDistribution | None:
 
     Of several numbers, the place in their order is chosen, so that neighbours are alike.
     """
-    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-
     if parameter.distribution == "int_uniform":
         return IntDistribution(int(parameter.min), int(parameter.max))
     if parameter.distribution is not None:

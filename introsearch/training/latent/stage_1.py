@@ -10,12 +10,13 @@ import torch
 from introsearch.errors import ConfigError
 from introsearch.files import kept_checkpoints, runs_folder
 from introsearch.settings.base import resolve_settings
+from introsearch.settings.images import IMAGE_DATA
 from introsearch.settings.latent import LatentPriorSettings
 from introsearch.settings.vae import VAESettings
 from introsearch.statuses import Status
 
 _KEY = "stage1_trial"
-_SAME_DATA = ("dataset", "train_images", "image_folder", "image_size", "image_channels")
+_SAME = ("dataset", *IMAGE_DATA, "latent_dim")
 
 
 class FinishedTrial(NamedTuple):
@@ -44,7 +45,7 @@ def read_stage_1(settings: LatentPriorSettings, *, seed: int) -> FinishedTrial:
             key=_KEY,
             hint="a trial of trainer: vae or sintrovae, say",
         )
-    for field in (*_SAME_DATA, "latent_dim"):
+    for field in _SAME:
         theirs, ours = getattr(found.settings, field), getattr(settings, field)
         if theirs != ours:
             raise ConfigError(

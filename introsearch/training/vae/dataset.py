@@ -6,6 +6,7 @@ import torch
 
 from introsearch.data.base import Data, DataContext
 from introsearch.extensions import resolve
+from introsearch.settings.images import IMAGE_DATA
 from introsearch.settings.vae import ModelSettings
 
 
@@ -19,12 +20,7 @@ def open_dataset(settings: ModelSettings, *, device: torch.device) -> Data:
     Raises:
         ConfigError: its files are missing or damaged.
     """
-    context = DataContext(
-        device=device,
-        train_images=settings.train_images,
-        image_folder=settings.image_folder,
-        image_size=settings.image_size,
-        image_channels=settings.image_channels,
-    )
+    which = {name: getattr(settings, name) for name in IMAGE_DATA}
+    context = DataContext(device=device, **which)
     data: Data = resolve("dataset", settings.dataset).open(context)
     return data

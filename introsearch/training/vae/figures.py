@@ -72,7 +72,7 @@ def image_figure(view: ModelView, stream: Generator) -> ImageFigure:
 
 def _embed(latents: Tensor) -> Array:
     """t-SNE of [N, L] points in two dimensions; points that are not finite give none."""
-    from sklearn.manifold import TSNE
+    from sklearn.manifold import TSNE  # late: takes seconds, and points need none
 
     if len(latents) < 3 or not latents.isfinite().all():
         return _array(latents[:0, :2])

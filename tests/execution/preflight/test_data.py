@@ -60,11 +60,3 @@ def test_a_metric_for_other_data(study, capsys):
     text = refused(capsys, "--set", "metric.name=hist_kl")
     assert "metric.name: hist_kl is for points" in text
     assert "fid_gen" in text
-
-
-def test_a_missing_compiler(study, capsys, monkeypatch):
-    monkeypatch.setattr("introsearch.training.compilation.compiler_fault", lambda device: "no g++")
-    text = refused(capsys, "--set", "parameters.compile=true")
-    assert "torch.compile does not work here: no g++" in text
-    assert text.count("\n") <= 3
-    assert "MNIST" in refused(capsys, "--set", "parameters.compile=auto")
