@@ -19,7 +19,7 @@ from introsearch.statuses import Status
 from introsearch.study.model import Trial
 from introsearch.study.search.expand import report_trials
 from introsearch.trial.order import order_of
-from introsearch.trial.run import TrialRun
+from introsearch.trial.run import TrialRun, prepare_process
 
 Shown = TypeVar("Shown")
 
@@ -84,6 +84,7 @@ def _handed_out(result: StudyResult, trial: Trial, folder: Path, kind: type[Show
             hint="draw where the study ran; `introsearch replay TRIAL --figures DIR` draws one",
         )
     order = order_of(result.study, trial, resources=result.study.resources, folder=str(folder))
+    prepare_process(order)
     trial_run = TrialRun(order)
     state = torch.load(path, map_location="cpu", weights_only=True)
     trial_run.load_state_dict(state)

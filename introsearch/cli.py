@@ -21,7 +21,7 @@ from introsearch.commands.options import (
 )
 from introsearch.errors import ConfigError, IntrosearchError
 
-MACHINE_FAULTS = {  # what is wrong with a disk rather than here
+_MACHINE_FAULTS = {  # what is wrong with a disk rather than here
     errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE,
 }  # fmt: skip
 
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return EXIT_SOME_FAILED
     except OSError as error:
-        if error.errno not in MACHINE_FAULTS:
+        if error.errno not in _MACHINE_FAULTS:
             raise
         place = f"{error.filename}: " if error.filename else ""
         hint = "once that is mended, the same command continues"

@@ -228,8 +228,10 @@ def test_workers_find_what_lies_beside_the_study(tmp_path: Path, module: str) ->
     )
     code = (
         "from introsearch.trial.order import TrialOrder\n"
-        "from introsearch.trial.run import TrialRun\n"
-        f"print(TrialRun(TrialOrder(**{order.to_dict()!r})).step().iteration)"
+        "from introsearch.trial.run import TrialRun, prepare_process\n"
+        f"order = TrialOrder(**{order.to_dict()!r})\n"
+        "prepare_process(order)\n"
+        "print(TrialRun(order).step().iteration)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd="/", capture_output=True, text=True)
     assert (done.returncode, done.stdout.strip()) == (0, "2"), done.stderr

@@ -22,10 +22,10 @@ from introsearch.settings.base import resolve_settings, settings_to_dict
 from introsearch.training.base import Trainer
 from introsearch.training.stopwatch import Stopwatch
 from introsearch.trial.order import TrialOrder
-from introsearch.trial.run import TrialRun
+from introsearch.trial.run import TrialRun, prepare_process
 
-WARM_UP = 20  # iterations; those of a longer warm-up are not what a trial's time goes to
-ROUNDS = 10  # the fastest counts, which other users of the machine disturb least
+_WARM_UP = 20  # iterations; those of a longer warm-up are not what a trial's time goes to
+_ROUNDS = 10  # the fastest counts, which other users of the machine disturb least
 PATIENCE = 5.0  # seconds, after which what takes long is not repeated any more
 PRODUCT_SIZES = {"cpu": (256, 512, 1024, 2048), "cuda": (4096, 8192)}
 
@@ -50,20 +50,21 @@ def measure(order: TrialOrder) -> Measurement:
         TrialDiverged: it does so at once.
     """
     settings = resolve_settings(order.trainer, order.settings)
-    short = settings_to_dict(settings.shortened(2 * WARM_UP))
+    short = settings_to_dict(settings.shortened(2 * _WARM_UP))
+    prepare_process(order)
     trainer: Trainer = TrialRun(replace(order, settings=short)).trainer
     if getattr(trainer, "optimisers", None) == {}:
         raise ConfigError(
             f"{order.trainer} is fitted all at once: it has no iterations to time", key="trainer"
         )
     watch = Stopwatch(getattr(trainer, "device", "cpu"))
-    trainer.advance(WARM_UP + 2)
+    trainer.advance(_WARM_UP + 2)
     with FlopCounterMode(display=False) as counter:
         trainer.advance(1)
     names = metrics_for(order.trainer, settings_to_dict(settings))
     often = [*(n for n in names if not is_costly(n)), *order.added_metrics]
     costly = [n for n in names if is_costly(n)]
-    least = partial(watch.least_seconds, calls=ROUNDS, patience_s=PATIENCE)
+    least = partial(watch.least_seconds, calls=_ROUNDS, patience_s=PATIENCE)
     evaluation = least(lambda: (trainer.evaluate(often), trainer.details()))
     final = least(lambda: trainer.evaluate(costly))
     drawing = least(lambda: _draw(trainer))
@@ -101,7 +102,7 @@ def _compare(
     step = reference_step(trainer)
     iteration, plain, rate = float("inf"), float("inf"), 0.0
     splits = []
-    for _ in range(ROUNDS):
+    for _ in range(_ROUNDS):
         rate = max(rate, _product_rate(watch))
         splits.append(watch.split(lambda: trainer.advance(1)))
         iteration = min(iteration, watch.seconds(lambda: trainer.advance(1)))

@@ -28,17 +28,17 @@ def reference_step(trainer: Trainer) -> Step | None:
     assert isinstance(trainer, VAE)
     s: Any = trainer.settings
     if not isinstance(trainer, SIntroVAE) or trainer.iteration < s.warmup_iterations:
-        return vae_step
+        return _vae_step
     return introspective_step
 
 
-def joint_log_prob(z: Tensor, mu: Tensor, logvar: Tensor, log_weights: Tensor) -> Tensor:
+def _joint_log_prob(z: Tensor, mu: Tensor, logvar: Tensor, log_weights: Tensor) -> Tensor:
     """log w_k N(z|k) by broadcasting over components and dimensions: z [..., L] -> [..., K]."""
     square = (z[..., None, :] - mu).square() / logvar.exp()
     return -0.5 * (square + logvar + math.log(2 * math.pi)).sum(-1) + log_weights
 
 
-def sampled_kl(q: Sequence[Tensor], noise: Tensor | None, parts: Sequence[Tensor]) -> Tensor:
+def _sampled_kl(q: Sequence[Tensor], noise: Tensor | None, parts: Sequence[Tensor]) -> Tensor:
     """Mean over draws of log q - log p, with the sampled log q replaced by its expectation.
 
     Args:
@@ -54,22 +54,22 @@ def sampled_kl(q: Sequence[Tensor], noise: Tensor | None, parts: Sequence[Tensor
         return 0.5 * (mu**2 + logvar.exp() - logvar - 1).sum(1)
     z = mu + (0.5 * logvar).exp() * noise
     entropy = 0.5 * (logvar + math.log(2 * math.pi) + 1).sum(-1)
-    return -joint_log_prob(z, *parts).logsumexp(-1).mean(0) - entropy
+    return -_joint_log_prob(z, *parts).logsumexp(-1).mean(0) - entropy
 
 
-def entropy_of_use(z: Tensor, parts: Sequence[Tensor]) -> Tensor:
+def _entropy_of_use(z: Tensor, parts: Sequence[Tensor]) -> Tensor:
     """H(C) / log M of the mean responsibilities of draws z [T, B, L] (eqs. 11, 104)."""
-    c = joint_log_prob(z, *parts).softmax(-1).mean((0, 1))
+    c = _joint_log_prob(z, *parts).softmax(-1).mean((0, 1))
     return torch.special.entr(c).sum() / math.log(len(c))
 
 
-def vae_step(trainer: Any) -> None:
+def _vae_step(trainer: Any) -> None:
     """One iteration of a plain VAE, or of stage 1, with the trainer's own networks and streams."""
     s = trainer.settings
     x = trainer._next_batch()
     q = trainer.encoder(x)
     recon = trainer.decoder(_draw(q, _normal(trainer, *q[0].shape)))
-    kl = sampled_kl(q, _draws(trainer, len(x)), trainer.prior.components())
+    kl = _sampled_kl(q, _draws(trainer, len(x)), trainer.prior.components())
     loss = s.beta_rec * _rec(x, recon).mean() + s.beta_kl * kl.mean()
     for optimiser in trainer.optimisers.values():
         optimiser.zero_grad()
@@ -114,19 +114,19 @@ def _encoder_step(
     noise_kl = _draws(trainer, 3 * n)
     parts = [p.detach() for p in trainer.prior.components()]
     generated = {"fake": decoder(from_prior(parts)).detach(), "recon": decoder(z).detach()}
-    kl = sampled_kl(q, _rows(noise_kl, 0, n), parts).mean()
+    kl = _sampled_kl(q, _rows(noise_kl, 0, n), parts).mean()
     terms = {"rec": _rec(x, decoder(z)).mean(), "kl": kl}
     loss = scale * (s.beta_rec * terms["rec"] + s.beta_kl * kl)
     for i, (name, x_g) in enumerate(generated.items()):
         q_g = encoder(x_g)
         error = _rec(x_g, decoder(_draw(q_g, noise_generated[i * n : (i + 1) * n])))
-        kl = sampled_kl(q_g, _rows(noise_kl, i + 1, n), parts)
+        kl = _sampled_kl(q_g, _rows(noise_kl, i + 1, n), parts)
         exponent = -s.alpha * scale * (s.beta_rec * error + s.beta_neg * kl)
         terms[f"exp_elbo_{name}"] = exponent.exp().mean()
         loss = loss + 0.5 / s.alpha * terms[f"exp_elbo_{name}"]
     if s.r_entropy:
         z_c = _draw(q, _normal(trainer, s.num_draws, n, s.latent_dim))
-        loss = loss - scale * s.r_entropy * entropy_of_use(z_c, parts)
+        loss = loss - scale * s.r_entropy * _entropy_of_use(z_c, parts)
     _forget_gradients(encoder)
     loss.backward()
     trainer.optimisers["encoder"].step()
@@ -151,13 +151,13 @@ def _generator_step(
     loss, terms = s.beta_rec * _rec(x, generated["recon"]).mean(), {}
     for i, (name, x_g) in enumerate(generated.items()):
         q_g = encoder(x_g)
-        kl = sampled_kl(q_g, _rows(noise_kl, i, n), constant)
+        kl = _sampled_kl(q_g, _rows(noise_kl, i, n), constant)
         terms[f"kl_{name}"] = kl.mean()
         z_g = _draw(q_g, noise_again[i * n : (i + 1) * n]).detach()
         error = _rec(x_g.detach(), decoder(z_g))
         loss = loss + s.gamma * 0.5 * (s.beta_kl * kl + s.gamma_r * s.beta_rec * error).mean()
     if s.intro_prior:
-        loss = loss + s.beta_kl * sampled_kl(q, noise_real, parts).mean()
+        loss = loss + s.beta_kl * _sampled_kl(q, noise_real, parts).mean()
     loss = loss / trainer.dataset.dims
     loss.backward()
     trainer.optimisers["generator"].step()

@@ -17,12 +17,12 @@ from introsearch.trial.order import TrialOrder, order_of
 
 # Without a study: the plain VAE, and the cheapest and dearest columns of the 2D benchmark.
 MIXTURE = {"prior": "mog", "components": 64}
-DEFAULTS: Mapping[str, tuple[str, dict[str, Any]]] = {
+_DEFAULTS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "vae": ("vae", {}),
     "sg": ("sintrovae", {"prior": "gaussian"}),
     "ip_lc": ("sintrovae", {**MIXTURE, "intro_prior": True, "learnable_contributions": True}),
 }
-BETAS = {"beta_rec": 0.2, "beta_kl": 0.3}
+_BETAS = {"beta_rec": 0.2, "beta_kl": 0.3}
 
 
 def default_orders(*, threads: int) -> dict[str, TrialOrder]:
@@ -32,7 +32,7 @@ def default_orders(*, threads: int) -> dict[str, TrialOrder]:
             name=name,
             title=name,
             trainer=trainer,
-            settings=settings_to_dict(resolve_settings(trainer, {**BETAS, **parameters})),
+            settings=settings_to_dict(resolve_settings(trainer, {**_BETAS, **parameters})),
             seed=0,
             costly_metrics=True,
             evaluate_every=1000,
@@ -41,7 +41,7 @@ def default_orders(*, threads: int) -> dict[str, TrialOrder]:
             cpus=threads,
             gpus=1,
         )
-        for name, (trainer, parameters) in DEFAULTS.items()
+        for name, (trainer, parameters) in _DEFAULTS.items()
     }
 
 

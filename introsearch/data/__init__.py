@@ -1,1 +1,1 @@
-"""Data sets that are drawn from a generator."""
+"""Data sets: points drawn from a generator, images from files, and latent points."""

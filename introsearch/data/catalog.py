@@ -28,7 +28,7 @@ class ImageSet:
     torchvision: str = ""
 
 
-IDX_FILES = (
+_IDX_FILES = (
     "train-images-idx3-ubyte",
     "train-labels-idx1-ubyte",
     "t10k-images-idx3-ubyte",
@@ -41,7 +41,7 @@ IMAGE_SETS: dict[str, ImageSet] = {
         channels=1,
         train_images=60_000,
         folder="MNIST/raw",
-        files=IDX_FILES,
+        files=_IDX_FILES,
         torchvision="MNIST",
     ),
     "fashion_mnist": ImageSet(
@@ -49,7 +49,7 @@ IMAGE_SETS: dict[str, ImageSet] = {
         channels=1,
         train_images=60_000,
         folder="FashionMNIST/raw",
-        files=IDX_FILES,
+        files=_IDX_FILES,
         torchvision="FashionMNIST",
     ),
     "cifar10": ImageSet(

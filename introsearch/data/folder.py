@@ -6,14 +6,14 @@ import os
 from pathlib import Path
 
 VARIABLE = "INTROSEARCH_DATA"
-DEFAULT = "data"
+_DEFAULT = "data"
 CACHE_VARIABLE = "INTROSEARCH_CACHE"
-DEFAULT_CACHE = "~/.cache/introsearch"
+_DEFAULT_CACHE = "~/.cache/introsearch"
 
 
 def data_folder() -> Path:
     """The folder named by the environment variable INTROSEARCH_DATA, else ``data`` in this one."""
-    return Path(os.environ.get(VARIABLE) or DEFAULT).expanduser().absolute()
+    return Path(os.environ.get(VARIABLE) or _DEFAULT).expanduser().absolute()
 
 
 def set_data_folder(folder: str | Path) -> None:
@@ -23,4 +23,4 @@ def set_data_folder(folder: str | Path) -> None:
 
 def cache_folder() -> Path:
     """Where what was computed from data is kept: INTROSEARCH_CACHE, else below the home folder."""
-    return Path(os.environ.get(CACHE_VARIABLE) or DEFAULT_CACHE).expanduser().absolute()
+    return Path(os.environ.get(CACHE_VARIABLE) or _DEFAULT_CACHE).expanduser().absolute()

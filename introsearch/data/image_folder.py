@@ -11,8 +11,8 @@ from PIL import Image
 from introsearch.data.image_files import Bytes, RawImages, RawSplit
 from introsearch.errors import ConfigError
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm"})
-TEST_EVERY = 5
+_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm"})
+_TEST_EVERY = 5
 _MODES = {1: "L", 3: "RGB"}
 _WORDS = {1: "grey", 3: "colour"}
 
@@ -44,7 +44,8 @@ def read_folder(folder: Path, *, size: int, channels: int) -> RawImages:
         if not files:
             raise ConfigError(
                 f"{folder} has no images to {name} with",
-                hint=f"images end in {', '.join(sorted(SUFFIXES))}; at least {TEST_EVERY} of them",
+                hint=f"images end in {', '.join(sorted(_SUFFIXES))}; at least {_TEST_EVERY} of "
+                "them",
             )
     return RawImages(*(_read_split(files, size=size, channels=channels) for files in parts))
 
@@ -60,7 +61,7 @@ def _files(folder: Path, classes: Sequence[str]) -> list[tuple[Path, int]]:
         for label, name in enumerate(classes)
         if (folder / name).is_dir()
         for path in sorted((folder / name).rglob("*"))
-        if path.suffix.lower() in SUFFIXES
+        if path.suffix.lower() in _SUFFIXES
     ]
 
 
@@ -68,8 +69,8 @@ def _divided(files: list[tuple[Path, int]]) -> list[list[tuple[Path, int]]]:
     train, test = [], []
     for label in dict.fromkeys(label for _, label in files):
         of_class = [file for file in files if file[1] == label]
-        test += of_class[TEST_EVERY - 1 :: TEST_EVERY]
-        train += [file for i, file in enumerate(of_class) if i % TEST_EVERY != TEST_EVERY - 1]
+        test += of_class[_TEST_EVERY - 1 :: _TEST_EVERY]
+        train += [file for i, file in enumerate(of_class) if i % _TEST_EVERY != _TEST_EVERY - 1]
     return [train, test]
 
 

@@ -15,7 +15,7 @@ from introsearch.errors import ConfigError, nearest_hint
 from introsearch.extensions import resolve
 from introsearch.registry import DATASETS
 
-TOY_SAMPLES = 10_000
+_TOY_SAMPLES = 10_000
 QUADRANT, LABEL = "quadrant", "label"
 
 Matrix = NDArray[np.floating]
@@ -70,7 +70,7 @@ def _points(name: str, *, label: int | None) -> Matrix:
     import torch  # late: neither files nor images need it
 
     points: Matrix = (
-        resolve("dataset", name)().sample(TOY_SAMPLES, torch.Generator().manual_seed(0)).numpy()
+        resolve("dataset", name)().sample(_TOY_SAMPLES, torch.Generator().manual_seed(0)).numpy()
     )
     return points
 

@@ -1,1 +1,1 @@
-"""Running studies: Ray Tune, the conductor of a stage, progress."""
+"""Running studies: the conductor of a stage decides, Ray Tune trains, the record remembers."""

@@ -23,7 +23,7 @@ from introsearch.errors import ConfigError
 
 BEAT_S = 5.0
 PATIENCE_S = 30.0  # a holder that writes nothing for so long is dead
-FRESH_S = 90.0  # as PATIENCE_S, by clocks of two machines and a cache between them
+_FRESH_S = 90.0  # as PATIENCE_S, by clocks of two machines and a cache between them
 
 
 @contextmanager
@@ -60,7 +60,7 @@ def is_locked(folder: Path) -> bool | None:
         return None
     if free is False:
         return True
-    return bool(words) and not (free and words[0] == _machine()) and age_s < FRESH_S
+    return bool(words) and not (free and words[0] == _machine()) and age_s < _FRESH_S
 
 
 def check_free(folder: Path) -> None:

@@ -29,7 +29,7 @@ from introsearch.statuses import Status
 Floats = NDArray[np.floating]
 Curve = tuple[Sequence[float], Sequence[float], str]
 
-STATUS_STYLES: dict[str, tuple[str, str]] = {  # later ones are drawn on top
+_STATUS_STYLES: dict[str, tuple[str, str]] = {  # later ones are drawn on top
     Status.STOPPED: (GREY, "."),
     Status.INTERRUPTED: (GREEN, "<"),
     Status.RUNNING: (GREEN, ">"),
@@ -61,9 +61,9 @@ def draw_curves(
         ValueError: an unknown status, or iterations and values of different lengths.
     """
     everything = [curve for curves in groups.values() for curve in curves]
-    unknown = sorted({status for _, _, status in everything} - set(STATUS_STYLES))
+    unknown = sorted({status for _, _, status in everything} - set(_STATUS_STYLES))
     if unknown:
-        raise ValueError(f"unknown status {unknown[0]!r}, legal: {', '.join(STATUS_STYLES)}")
+        raise ValueError(f"unknown status {unknown[0]!r}, legal: {', '.join(_STATUS_STYLES)}")
     figure, axes = panels(list(groups) or [""], title=title)
     for i, (panel, (group, curves)) in enumerate(zip(axes, groups.items(), strict=False)):
         _draw_group(panel, curves, rungs.get(group, ()))
@@ -79,7 +79,7 @@ def draw_curves(
 
 
 def _draw_group(axes: Axes, curves: Sequence[Curve], rungs: Sequence[float]) -> None:
-    for status in STATUS_STYLES:
+    for status in _STATUS_STYLES:
         if of_status := [curve for curve in curves if curve[2] == status]:
             _draw_lines(axes, of_status, status)
     for rung in rungs:
@@ -90,7 +90,7 @@ def _draw_group(axes: Axes, curves: Sequence[Curve], rungs: Sequence[float]) -> 
 def _legend(figure: Figure, curves: Sequence[Curve], has_rungs: bool) -> None:
     handles = [
         Line2D([], [], color=colour, marker=marker, ms=4, mew=0, lw=0.8, label=f"{status} ({n})")
-        for status, (colour, marker) in STATUS_STYLES.items()
+        for status, (colour, marker) in _STATUS_STYLES.items()
         if (n := sum(curve[2] == status for curve in curves))
     ]
     if has_rungs:
@@ -101,7 +101,7 @@ def _legend(figure: Figure, curves: Sequence[Curve], has_rungs: bool) -> None:
 
 def _draw_lines(axes: Axes, curves: Sequence[Curve], status: str) -> None:
     """All curves of one status as one line with gaps, and a marker where each one ends."""
-    colour, marker = STATUS_STYLES[status]
+    colour, marker = _STATUS_STYLES[status]
     x, y, ends = [], [], []
     for iterations, values, _ in curves:
         points = [p for p in zip(iterations, values, strict=True) if _is_drawable(p[1])]

@@ -32,9 +32,9 @@ from introsearch.study.model import sign_of
 
 Floats = NDArray[np.float64]
 
-VIRIDIS = colormaps["viridis"]
-MAX_VALUES = 8  # of a parameter, to be treated as a few choices
-MAX_BINS = 6
+_VIRIDIS = colormaps["viridis"]
+_MAX_VALUES = 8  # of a parameter, to be treated as a few choices
+_MAX_BINS = 6
 
 
 class _Scale(NamedTuple):
@@ -82,7 +82,7 @@ def _parallel_panel(
     ended = rank.isna().to_numpy()[order]
     for some, look in ((ended, {"lw": 0.4, "alpha": 0.5}), (~ended, {"lw": 0.9, "alpha": 0.8})):
         lines = [np.column_stack([x, y[i]])[np.isfinite(y[i])] for i in order[some]]
-        colours = [GREY if math.isnan(rank[i]) else VIRIDIS(0.95 * rank[i]) for i in order[some]]
+        colours = [GREY if math.isnan(rank[i]) else _VIRIDIS(0.95 * rank[i]) for i in order[some]]
         axes.add_collection(LineCollection(lines, colors=colours, rasterized=True, **look))
     if rank.notna().any():
         axes.plot(x, y[int(rank.idxmin())], color=VERMILLION, lw=1.6, marker="o", ms=3)
@@ -99,7 +99,7 @@ def _scale_of(values: Sequence[object], *, few: bool = True) -> _Scale:
     """Where `few` values stand evenly spaced in order; numbers by size, on a log axis if wide."""
     numbers = _numbers(values)
     num_kinds = 0 if numbers is None else len(np.unique(numbers[np.isfinite(numbers)]))
-    if numbers is None or num_kinds < 2 or (few and num_kinds <= MAX_VALUES):
+    if numbers is None or num_kinds < 2 or (few and num_kinds <= _MAX_VALUES):
         kinds = sorted({_text(v) for v in values if not _is_missing(v)}, key=_as_key)
         places = {kind: (i + 0.5) / len(kinds) for i, kind in enumerate(kinds)}
         y = [math.nan if _is_missing(v) else places[_text(v)] for v in values]
@@ -168,9 +168,9 @@ def _binned(x: Floats, y: Floats) -> tuple[Floats, Floats]:
     if not len(x):
         return np.array([]), np.empty((3, 0))
     unique = np.unique(x)
-    if len(unique) > MAX_VALUES:
-        edges = np.quantile(x, np.linspace(0, 1, MAX_BINS + 1))
-        labels = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, MAX_BINS - 1)
+    if len(unique) > _MAX_VALUES:
+        edges = np.quantile(x, np.linspace(0, 1, _MAX_BINS + 1))
+        labels = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, _MAX_BINS - 1)
     else:
         labels = np.searchsorted(unique, x)
     bins = np.unique(labels)

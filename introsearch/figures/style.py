@@ -15,10 +15,10 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-DPI = 200
+_DPI = 200
 COLUMNS = 3  # of panels
-WIDTH_INCHES = 7.0  # both columns of a paper; fonts stay readable when it shrinks to one
-TITLE_SIZE, LABEL_SIZE, TICK_SIZE = 9, 8, 7
+_WIDTH_INCHES = 7.0  # both columns of a paper; fonts stay readable when it shrinks to one
+_TITLE_SIZE, LABEL_SIZE, TICK_SIZE = 9, 8, 7
 
 # Okabe and Ito's palette, told apart by the colour-blind; markers repeat the distinction.
 BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
@@ -29,10 +29,10 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 def new_figure(title: str, *, height_inches: float) -> Figure:
     """A figure as wide as a page, with one line above it; wrapped if long."""
-    figure = Figure(figsize=(WIDTH_INCHES, height_inches), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(_WIDTH_INCHES, height_inches), dpi=_DPI, layout="constrained")
     FigureCanvasAgg(figure)
     lines = textwrap.fill(title, width=95)
-    figure.suptitle(lines, fontsize=TITLE_SIZE, parse_math=False)
+    figure.suptitle(lines, fontsize=_TITLE_SIZE, parse_math=False)
     return figure
 
 

@@ -11,8 +11,8 @@ from introsearch.metrics.modes import LEAST_VARIANCE, ModesView
 from introsearch.metrics.posteriors import unseen_posteriors
 from introsearch.metrics.view import ModelView
 
-NUM_IMAGES = 2_000
-LEAST_KL = 0.01
+_NUM_IMAGES = 2_000
+_LEAST_KL = 0.01
 
 
 def active_units(view: ModelView | ModesView, generator: Generator) -> float:
@@ -37,7 +37,7 @@ def active_pairs(view: ModelView | ModesView, generator: Generator) -> float:
         kl = view.pair_kl
     else:
         kl = kl_per_dimension(*unseen_posteriors(view, generator))
-    return float((kl >= LEAST_KL).double().mean())
+    return float((kl >= _LEAST_KL).double().mean())
 
 
 def latent_numbers(view: ModelView, generator: Generator) -> dict[str, float]:
@@ -47,5 +47,5 @@ def latent_numbers(view: ModelView, generator: Generator) -> dict[str, float]:
     """
     mu, logvar = unseen_posteriors(view, generator)
     if isinstance(view.dataset, ImageData):
-        mu, logvar = mu[:NUM_IMAGES], logvar[:NUM_IMAGES]
+        mu, logvar = mu[:_NUM_IMAGES], logvar[:_NUM_IMAGES]
     return unit_numbers(mu, logvar)

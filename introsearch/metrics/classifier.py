@@ -13,10 +13,10 @@ from introsearch.errors import ConfigError
 from introsearch.metrics.content_cache import cached
 
 VERSION = 1  # of what follows: raise it with any change that changes weights
-FEATURES = 64
+_FEATURES = 64
 BATCH = 64
-LEARNING_RATE = 1e-3
-PASSES = 60_000  # images seen in training, at least three epochs and at most thirty
+_LEARNING_RATE = 1e-3
+_PASSES = 60_000  # images seen in training, at least three epochs and at most thirty
 SEED = 0
 
 
@@ -41,10 +41,10 @@ class Classifier(nn.Module):
             nn.ReLU(),
             nn.MaxPool2d(2),
             nn.Flatten(),
-            nn.Linear(64 * size, FEATURES),
+            nn.Linear(64 * size, _FEATURES),
             nn.ReLU(),
         )
-        self.head = nn.Linear(FEATURES, num_classes)
+        self.head = nn.Linear(_FEATURES, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """x [B, C, H, W] in [0, 1] -> logits [B, num_classes]."""
@@ -86,8 +86,8 @@ def _train(data: ImageData) -> dict[str, object]:
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(SEED)
         net = Classifier(data.shape, data.num_classes).to(device)
-        optimiser = torch.optim.Adam(net.parameters(), lr=LEARNING_RATE)
-        for _ in range(min(max(PASSES // len(train), 3), 30)):
+        optimiser = torch.optim.Adam(net.parameters(), lr=_LEARNING_RATE)
+        for _ in range(min(max(_PASSES // len(train), 3), 30)):
             order = torch.randperm(len(train), generator=stream, device=device)
             for chosen in order.chunk(-(-len(order) // BATCH)):
                 logits = net(to_float(train.images[chosen]))

@@ -13,8 +13,8 @@ from torch import Tensor
 from introsearch.losses.kl import kl_per_dimension
 
 DELTA = 0.05
-EPSILONS = (0.01, 0.1, 1.0)  # nats, for which the share of collapsed dimensions is recorded
-MAX_UNITS = 64  # whose KL is recorded, the largest
+_EPSILONS = (0.01, 0.1, 1.0)  # nats, for which the share of collapsed dimensions is recorded
+_MAX_UNITS = 64  # whose KL is recorded, the largest
 
 
 def collapse_levels(kl: Tensor, *, delta: float = DELTA) -> Tensor:
@@ -38,7 +38,7 @@ def collapsed_shares(kl: Tensor) -> dict[str, float]:
         kl: [N, L] of each data point and dimension, nats.
     """
     levels = collapse_levels(kl)
-    return {f"collapsed/{eps:g}": float((levels < eps).double().mean()) for eps in EPSILONS}
+    return {f"collapsed/{eps:g}": float((levels < eps).double().mean()) for eps in _EPSILONS}
 
 
 def ranked(name: str, values: Tensor) -> dict[str, float]:
@@ -46,7 +46,7 @@ def ranked(name: str, values: Tensor) -> dict[str, float]:
 
     What is not finite is left out, as MLflow's charts could not show it.
     """
-    largest = values.double().sort(descending=True).values[:MAX_UNITS]
+    largest = values.double().sort(descending=True).values[:_MAX_UNITS]
     return {
         f"{name}/{rank:02d}": value
         for rank, value in enumerate(largest.tolist(), start=1)

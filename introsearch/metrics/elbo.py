@@ -12,9 +12,9 @@ from introsearch.metrics.view import ModelView
 
 NUM_DATA = 12_800
 NUM_GRID = 1_024
-STRIDE = 3  # divides NUM_GRID - 1
+_STRIDE = 3  # divides NUM_GRID - 1
 NUM_DRAWS = 100
-LOWEST_LOGVAR = -80.0
+_LOWEST_LOGVAR = -80.0
 BLOCK = 2_048
 
 
@@ -46,8 +46,8 @@ def grid_weights() -> Tensor:
 
     A sum over them is then 3 times their trapezoidal rule, plus half of both ends.
     """
-    weights = torch.full(((NUM_GRID - 1) // STRIDE + 1,), STRIDE, dtype=torch.float64)
-    weights[[0, -1]] = (STRIDE + 1) / 2
+    weights = torch.full(((NUM_GRID - 1) // _STRIDE + 1,), _STRIDE, dtype=torch.float64)
+    weights[[0, -1]] = (_STRIDE + 1) / 2
     return weights
 
 
@@ -74,7 +74,7 @@ def negative_elbo(view: ModelView, x: Tensor, *, noise: Tensor) -> Tensor:
 
 def _negative_elbo_block(view: ModelView, x: Tensor, noise: Tensor) -> Tensor:
     mu, logvar = view.encoder(x)
-    logvar = logvar.clamp(min=LOWEST_LOGVAR)
+    logvar = logvar.clamp(min=_LOWEST_LOGVAR)
     log_q = -0.5 * ((noise.square() + LOG_2PI).sum(dim=-1).mean(dim=0) + logvar.sum(dim=-1))
     log_p = view.prior.mean_log_prob(mu, logvar, noise)
     return squared_error(x, view.decoder(mu)) + log_q - log_p

@@ -19,10 +19,10 @@ from introsearch.metrics.fidelity import import_fidelity
 from introsearch.metrics.image_batches import batches, decode_in_batches, generate
 from introsearch.metrics.view import ModelView
 
-MOST_COMPARED = 10_000  # images whose features are compared one by one
-KID_SUBSETS = 100
-KID_SUBSET_SIZE = 1_000
-NEIGHBOURHOOD = 3
+_MOST_COMPARED = 10_000  # images whose features are compared one by one
+_KID_SUBSETS = 100
+_KID_SUBSET_SIZE = 1_000
+_NEIGHBOURHOOD = 3
 
 
 def fid_gen(view: ModelView, generator: Generator) -> float:
@@ -47,8 +47,8 @@ def kid_gen(view: ModelView, generator: Generator) -> float:
     found = kid.kid_features_to_metric(
         fake,
         real,
-        kid_subsets=KID_SUBSETS,
-        kid_subset_size=min(KID_SUBSET_SIZE, len(fake), len(real)),
+        kid_subsets=_KID_SUBSETS,
+        kid_subset_size=min(_KID_SUBSET_SIZE, len(fake), len(real)),
         rng_seed=0,
         verbose=False,
     )
@@ -95,7 +95,7 @@ def _real(view: ModelView) -> dict[str, Tensor]:
 
     def make() -> dict[str, Tensor]:
         features = extractor.of(images)
-        return {**_statistics(features), "features": features[:MOST_COMPARED].clone()}
+        return {**_statistics(features), "features": features[:_MOST_COMPARED].clone()}
 
     if "real" not in view.memo:
         view.memo["real"] = cached("features", key, make)
@@ -120,7 +120,7 @@ def _fid(view: ModelView, features: Tensor) -> float:
 
 
 def _compared(view: ModelView, generator: Generator) -> tuple[Tensor, Tensor]:
-    return _generated_features(view, generator)[:MOST_COMPARED], _real(view)["features"]
+    return _generated_features(view, generator)[:_MOST_COMPARED], _real(view)["features"]
 
 
 def _precision_recall(view: ModelView, generator: Generator) -> tuple[float, float]:
@@ -128,8 +128,8 @@ def _precision_recall(view: ModelView, generator: Generator) -> tuple[float, flo
         prc = import_fidelity().metric_prc
         found = prc.prc_features_to_metric(
             *_compared(view, generator),
-            prc_neighborhood=NEIGHBOURHOOD,
-            prc_batch_size=MOST_COMPARED,
+            prc_neighborhood=_NEIGHBOURHOOD,
+            prc_batch_size=_MOST_COMPARED,
             save_cpu_ram=True,
             verbose=False,
         )

@@ -15,7 +15,7 @@ from introsearch.metrics.view import ModelView
 
 NUM_SAMPLES = 5_000
 NUM_BINS = 100
-PAPER_EPSILON = 1e-14
+_PAPER_EPSILON = 1e-14
 
 
 def hist_kl_paper(view: ModelView, generator: Generator) -> float:
@@ -34,13 +34,13 @@ def hist_jsd_paper(view: ModelView, generator: Generator) -> float:
 
 def hist_kl(view: ModelView, generator: Generator) -> float:
     """KL[data || model] of the smoothed bin probabilities, the outside being a bin too, in nats."""
-    real, fake = (smoothed(with_outside(h)) for h in _histograms(view, generator))
+    real, fake = (smoothed(_with_outside(h)) for h in _histograms(view, generator))
     return float((real * (real.log() - fake.log())).sum())
 
 
 def hist_jsd(view: ModelView, generator: Generator) -> float:
     """Jensen-Shannon divergence of bin probabilities, outside included, in nats: 0 to log 2."""
-    real, fake = (with_outside(h) / NUM_SAMPLES for h in _histograms(view, generator))
+    real, fake = (_with_outside(h) / NUM_SAMPLES for h in _histograms(view, generator))
     mean = 0.5 * (real + fake)
     entropy = torch.special.entr
     return float(entropy(mean).sum() - 0.5 * (entropy(real).sum() + entropy(fake).sum()))
@@ -48,7 +48,7 @@ def hist_jsd(view: ModelView, generator: Generator) -> float:
 
 def paper_divergence(p: Tensor, q: Tensor) -> Tensor:
     """sum p (log p - log(q + 1e-14)) with 0 log 0 = 0, over bin densities."""
-    return torch.special.xlogy(p, p).sum() - (p * (q + PAPER_EPSILON).log()).sum()
+    return torch.special.xlogy(p, p).sum() - (p * (q + _PAPER_EPSILON).log()).sum()
 
 
 def smoothed(counts: Tensor) -> Tensor:
@@ -56,7 +56,7 @@ def smoothed(counts: Tensor) -> Tensor:
     return (counts + 1 / counts.numel()) / (counts.sum() + 1)
 
 
-def with_outside(counts: Tensor) -> Tensor:
+def _with_outside(counts: Tensor) -> Tensor:
     """Counts with one more bin, for the samples that fell outside the window."""
     return torch.cat([counts.flatten(), NUM_SAMPLES - counts.sum()[None]])
 

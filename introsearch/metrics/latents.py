@@ -17,8 +17,8 @@ from introsearch.priors.energy import EnergyPrior
 
 NUM_SAMPLES = 2_000
 NUM_RESAMPLED = 200
-NUM_TIMED = 1_000
-TIMED_REPEATS = 5
+_NUM_TIMED = 1_000
+_TIMED_REPEATS = 5
 
 
 def mmd_latent(view: ModelView, generator: Generator) -> float:
@@ -63,14 +63,14 @@ def effective_share(view: ModelView, generator: Generator) -> float:
 
 def sampling_ms(view: ModelView, generator: Generator) -> float:
     """Wall time of drawing 1,000 latent points, in milliseconds: the least of several draws."""
-    view.prior.sample(NUM_TIMED, generator)
-    return 1e3 * min(_seconds_of_sampling(view, generator) for _ in range(TIMED_REPEATS))
+    view.prior.sample(_NUM_TIMED, generator)
+    return 1e3 * min(_seconds_of_sampling(view, generator) for _ in range(_TIMED_REPEATS))
 
 
 def _seconds_of_sampling(view: ModelView, generator: Generator) -> float:
     _synchronise(generator.device)
     start = time.perf_counter()
-    view.prior.sample(NUM_TIMED, generator)
+    view.prior.sample(_NUM_TIMED, generator)
     _synchronise(generator.device)
     return time.perf_counter() - start
 

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-WIDTHS = (0.25, 0.5, 1.0, 2.0)  # in units of the median distance
+_WIDTHS = (0.25, 0.5, 1.0, 2.0)  # in units of the median distance
 BLOCK_ROWS = 256
 
 
 def bandwidths_of(reference: Tensor) -> list[float]:
-    """`WIDTHS` times the median distance between points of a reference sample [N, L]."""
+    """`_WIDTHS` times the median distance between points of a reference sample [N, L]."""
     median = float(torch.pdist(reference[:1_000]).median())
-    return [width * max(median, 1e-6) for width in WIDTHS]
+    return [width * max(median, 1e-6) for width in _WIDTHS]
 
 
 def mmd_squared(x: Tensor, y: Tensor, *, bandwidths: Sequence[float]) -> Tensor:

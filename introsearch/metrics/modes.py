@@ -18,7 +18,7 @@ from introsearch.losses.shallow import Level, Moments, mean_kl
 from introsearch.metrics.collapse_curve import collapsed_shares, ranked
 
 Floats = NDArray[np.float64]
-LEAST_SHARE = 1e-3  # of a prior's variance, that the mean of an active mode has
+_LEAST_SHARE = 1e-3  # of a prior's variance, that the mean of an active mode has
 LEAST_VARIANCE = 0.01  # of the mean of an active unit, in units of the prior's
 
 
@@ -85,7 +85,7 @@ class ModesView:
     def num_active(self, level: int) -> float:
         """Trained modes of a latent whose mean is not constantly 0."""
         t = self.trained
-        return float((t.lam[level] ** 2 > LEAST_SHARE * t.prior_stds[level] ** 2).sum())
+        return float((t.lam[level] ** 2 > _LEAST_SHARE * t.prior_stds[level] ** 2).sum())
 
 
 def trained_modes(

@@ -23,7 +23,7 @@ from introsearch.metrics.image_batches import batches, encode_in_batches
 from introsearch.metrics.view import ModelView
 from introsearch.nets.batch_norm import with_fixed_statistics
 
-SVM_C = 0.025
+_SVM_C = 0.025
 
 
 def svm_2k(view: ModelView, generator: Generator) -> float:
@@ -82,7 +82,7 @@ def _codes(view: ModelView, generator: Generator) -> _Codes:
 
 def _svm(view: ModelView, generator: Generator, *, max_iterations: int) -> float:
     codes = _codes(view, generator)
-    svm = SVC(kernel="linear", C=SVM_C, max_iter=max_iterations)
+    svm = SVC(kernel="linear", C=_SVM_C, max_iter=max_iterations)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that it stops before convergence is the protocol
         svm.fit(codes.train, codes.train_labels)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from introsearch.nets.blocks import block_rows
 
-LARGEST_LOG_SCALE = 2.0  # of one block: a factor of 7.4
+_LARGEST_LOG_SCALE = 2.0  # of one block: a factor of 7.4
 
 
 class Mapped(NamedTuple):
@@ -28,7 +28,7 @@ class Mapped(NamedTuple):
     log_det: Tensor
 
 
-class InPlaceTanh(nn.Module):
+class _InPlaceTanh(nn.Module):
     """tanh in place, which nothing but the layer before has a use for."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -36,7 +36,7 @@ class InPlaceTanh(nn.Module):
         return x.tanh_()
 
 
-class CouplingBlock(nn.Module):
+class _CouplingBlock(nn.Module):
     """b -> b * exp(s(a)) + t(a), with a unchanged; |s| < 2, and s = t = 0 at the start.
 
     Args:
@@ -48,12 +48,12 @@ class CouplingBlock(nn.Module):
     def __init__(self, given: int, changed: int, *, hidden_units: int) -> None:
         super().__init__()
         sizes = (given, changed, hidden_units)
-        self.scale = _three_layers(*sizes, activation=InPlaceTanh())
+        self.scale = _three_layers(*sizes, activation=_InPlaceTanh())
         self.shift = _three_layers(*sizes, activation=nn.ReLU(inplace=True))
 
     def forward(self, a: Tensor) -> tuple[Tensor, Tensor]:
         """Log-scales and shifts of b, each [changed, N], for a [given, N]."""
-        return LARGEST_LOG_SCALE * _of_columns(self.scale, a).tanh(), _of_columns(self.shift, a)
+        return _LARGEST_LOG_SCALE * _of_columns(self.scale, a).tanh(), _of_columns(self.shift, a)
 
 
 class RealNVP(nn.Module):
@@ -76,7 +76,7 @@ class RealNVP(nn.Module):
         even, odd = (latent_dim + 1) // 2, latent_dim // 2
         sizes = [(even, odd) if i % 2 == 0 else (odd, even) for i in range(num_blocks)]
         self.blocks = nn.ModuleList(
-            CouplingBlock(given, changed, hidden_units=hidden_units) for given, changed in sizes
+            _CouplingBlock(given, changed, hidden_units=hidden_units) for given, changed in sizes
         )
         order = torch.cat([torch.arange(0, latent_dim, 2), torch.arange(1, latent_dim, 2)])
         self.back_in_order: Tensor

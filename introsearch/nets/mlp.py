@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-NUM_HIDDEN_LAYERS = 4
+_NUM_HIDDEN_LAYERS = 4
 
 
 class Posterior(NamedTuple):
@@ -25,7 +25,7 @@ def mlp(inputs: int, outputs: int, *, hidden_units: int) -> nn.Sequential:
 
     ReLUs work in place: nothing else wants their inputs, and a pass moves less memory.
     """
-    widths = [inputs] + [hidden_units] * NUM_HIDDEN_LAYERS
+    widths = [inputs] + [hidden_units] * _NUM_HIDDEN_LAYERS
     layers: list[nn.Module] = []
     for i, o in pairwise(widths):
         layers += [nn.Linear(i, o), nn.ReLU(inplace=True)]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from introsearch.nets.image_rows import ImageLayout, RowDecoder, RowEncoder
 
-INITIAL_STD = 0.1
+_INITIAL_STD = 0.1
 
 
 class Encoded(NamedTuple):
@@ -114,7 +114,7 @@ def _layers(inputs: int, outputs: int, hidden_units: int | None) -> nn.Module:
     """Linear without bias, as the theory has it, or one hidden layer of ReLUs."""
     if hidden_units is None:
         layer = nn.Linear(inputs, outputs, bias=False, dtype=torch.double)
-        nn.init.normal_(layer.weight, std=INITIAL_STD)
+        nn.init.normal_(layer.weight, std=_INITIAL_STD)
         return layer
     return nn.Sequential(
         nn.Linear(inputs, hidden_units, dtype=torch.double),

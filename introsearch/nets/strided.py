@@ -18,10 +18,10 @@ from torch.nn import functional
 from introsearch.nets.batch_norm import batch_norm
 from introsearch.nets.mlp import Posterior
 
-KERNEL = 4
-EPSILON = 1e-3  # of batch normalisation
-LARGEST_OUTPUT = 5.0  # of the encoder: 5 tanh
-LEAST_SIDE = 8  # pixels of the maps that the decoder starts from, or more
+_KERNEL = 4
+_EPSILON = 1e-3  # of batch normalisation
+_LARGEST_OUTPUT = 5.0  # of the encoder: 5 tanh
+_LEAST_SIDE = 8  # pixels of the maps that the decoder starts from, or more
 
 
 class StridedEncoder(nn.Module):
@@ -40,8 +40,8 @@ class StridedEncoder(nn.Module):
         self.margins = _margins(shape[1], len(channels))
         layers: list[nn.Module] = []
         for i, o in pairwise([shape[0], *channels]):
-            convolution = nn.Conv2d(i, o, KERNEL, stride=2, padding=1, bias=False)
-            layers += [convolution, batch_norm(o, epsilon=EPSILON), nn.ReLU(inplace=True)]
+            convolution = nn.Conv2d(i, o, _KERNEL, stride=2, padding=1, bias=False)
+            layers += [convolution, batch_norm(o, epsilon=_EPSILON), nn.ReLU(inplace=True)]
         self.net = nn.Sequential(*layers, nn.Flatten())
         side = padded_side(shape[1], len(channels)) // 2 ** len(channels)
         self.head = nn.Linear(channels[-1] * side**2, 2 * latent_dim)
@@ -49,7 +49,7 @@ class StridedEncoder(nn.Module):
     def forward(self, x: Tensor) -> Posterior:
         """x [B, C, H, W] in [0, 1] -> mu, logvar [B, L] in (-5, 5)."""
         scaled = 2 * functional.pad(x, self.margins) - 1
-        output = LARGEST_OUTPUT * torch.tanh(self.head(self.net(scaled)).to(x.dtype))
+        output = _LARGEST_OUTPUT * torch.tanh(self.head(self.net(scaled)).to(x.dtype))
         return Posterior(*output.chunk(2, dim=-1))
 
 
@@ -69,20 +69,20 @@ class StridedDecoder(nn.Module):
         super().__init__()
         self.margins = _margins(shape[1], len(channels))
         side, doublings = padded_side(shape[1], len(channels)), 0
-        while side // 2 >= LEAST_SIDE and doublings < len(channels) - 1:
+        while side // 2 >= _LEAST_SIDE and doublings < len(channels) - 1:
             side, doublings = side // 2, doublings + 1
         widths = list(reversed(channels))[: doublings + 1]
         layers: list[nn.Module] = [
             nn.Linear(latent_dim, widths[0] * side**2),
             nn.Unflatten(1, (widths[0], side, side)),
-            batch_norm(widths[0], epsilon=EPSILON),
+            batch_norm(widths[0], epsilon=_EPSILON),
             nn.ReLU(inplace=True),
         ]
         for i, o in pairwise(widths):
-            convolution = nn.ConvTranspose2d(i, o, KERNEL, stride=2, padding=1, bias=False)
-            layers += [convolution, batch_norm(o, epsilon=EPSILON), nn.ReLU(inplace=True)]
+            convolution = nn.ConvTranspose2d(i, o, _KERNEL, stride=2, padding=1, bias=False)
+            layers += [convolution, batch_norm(o, epsilon=_EPSILON), nn.ReLU(inplace=True)]
         # With an even kernel a map grows by one pixel, which is cut off with the margins.
-        last = nn.ConvTranspose2d(widths[-1], shape[0], KERNEL, padding=1)
+        last = nn.ConvTranspose2d(widths[-1], shape[0], _KERNEL, padding=1)
         self.net = nn.Sequential(*layers, last, nn.Sigmoid())
 
     def forward(self, z: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from introsearch.study.stopping.ladder import simulate
 
-DESCENT = 0.6  # of the logarithm, from the start to the end
+_DESCENT = 0.6  # of the logarithm, from the start to the end
 Curve = Mapping[int, float]  # metric by training iteration
 
 
@@ -98,7 +98,7 @@ def simulated_curves(
         curves[str(n)] = {
             mark: math.exp(
                 level
-                + (DESCENT + error) * (1 - mark / end)
+                + (_DESCENT + error) * (1 - mark / end)
                 + rng.gauss(0, noise if mark < settles_at else noise / 4)
             )
             for mark in marks

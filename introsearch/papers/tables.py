@@ -84,7 +84,7 @@ def published_table(
     """
     _check_metrics(result, metrics)
     table = load_published(published)
-    settings = settings_of_groups(result)
+    settings = _settings_of_groups(result)
     marks = used_marks(result.summary["verdict"])
     rows = {(row.group, row.metric): row for row in result.summary.itertuples()}
     body = []
@@ -131,7 +131,7 @@ def settings_table(
     sources = list(dict.fromkeys(table["source"]))
     keys = [column for column in table if column not in parameters]
     body = []
-    for group, settings in settings_of_groups(result).items():
+    for group, settings in _settings_of_groups(result).items():
         is_chosen = result.chosen[group] is not None
         values = (settings.get(name) if is_chosen else None for name in parameters)
         own = [setting(value, null="-") for value in values]
@@ -148,7 +148,7 @@ def settings_table(
     return write_table(header, [body], fmt=fmt, caption=text)
 
 
-def settings_of_groups(result: StudyResult) -> dict[str, dict[str, object]]:
+def _settings_of_groups(result: StudyResult) -> dict[str, dict[str, object]]:
     """By group, trainer and settings of the chosen configuration, or of any while there is none."""
     settings: dict[str, dict[str, object]] = {}
     for group, members in result.expansion.members.items():

@@ -18,11 +18,11 @@ from introsearch.study.search.expand import Expansion
 from introsearch.training.stopwatch import Stopwatch
 from introsearch.trial.evaluation import TIMES
 from introsearch.trial.order import TrialOrder, order_of
-from introsearch.trial.run import TrialRun
+from introsearch.trial.run import TrialRun, prepare_process
 
-CHUNK = 4  # iterations timed together
-CHUNKS = 5  # of each phase; the first is not counted
-PHASE = CHUNK * CHUNKS
+_CHUNK = 4  # iterations timed together
+_CHUNKS = 5  # of each phase; the first is not counted
+_PHASE = _CHUNK * _CHUNKS
 REPEATS = 2  # of evaluations, the faster of which counts: the first prepares something
 
 
@@ -50,11 +50,11 @@ def measure_kinds(
     kinds = to_measure(expansion)
     for number, (kind, configuration) in enumerate(kinds.items(), 1):
         notify(f"timing {number} of {len(kinds)}: {' + '.join(configuration.groups)}")
-        measured[kind] = measure_trial(study, configuration, resources)
+        measured[kind] = _measure_trial(study, configuration, resources)
     return measured
 
 
-def measure_trial(study: Study, configuration: Configuration, resources: Resources) -> TrialCosts:
+def _measure_trial(study: Study, configuration: Configuration, resources: Resources) -> TrialCosts:
     """Some forty iterations of one configuration, evaluated and drawn as in the study.
 
     Args:
@@ -69,6 +69,7 @@ def measure_trial(study: Study, configuration: Configuration, resources: Resourc
     applicable = metrics_for(configuration.trainer, configuration.settings)
     costly = [name for name in applicable if is_costly(name)]
     sizes: list[int] = []
+    prepare_process(trial)
     run = TrialRun(trial, keep_figure=lambda name, iteration, png: sizes.append(len(png)))
     watch = Stopwatch(run.device)
     first = _iteration_seconds(run, watch)
@@ -88,7 +89,7 @@ def measure_trial(study: Study, configuration: Configuration, resources: Resourc
 
 
 def _short_trial(study: Study, configuration: Configuration, resources: Resources) -> TrialOrder:
-    end = 2 * PHASE + 2 * REPEATS
+    end = 2 * _PHASE + 2 * REPEATS
     settings = resolve_settings(configuration.trainer, configuration.settings).shortened(end)
     short = replace(configuration, settings=settings_to_dict(settings))
     trial = Trial(configuration=short, seed=study.seeds.report[0], stage="select")
@@ -98,8 +99,8 @@ def _short_trial(study: Study, configuration: Configuration, resources: Resource
 
 def _iteration_seconds(run: TrialRun, watch: Stopwatch) -> float:
     """The median over chunks of a phase."""
-    chunks = [watch.seconds(lambda: run.trainer.advance(CHUNK)) for _ in range(CHUNKS)]
-    return statistics.median(chunks[1:]) / CHUNK
+    chunks = [watch.seconds(lambda: run.trainer.advance(_CHUNK)) for _ in range(_CHUNKS)]
+    return statistics.median(chunks[1:]) / _CHUNK
 
 
 def _step(run: TrialRun) -> None:

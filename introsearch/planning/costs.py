@@ -14,10 +14,10 @@ from introsearch.study.model import Configuration, Resources, Study
 from introsearch.study.search.expand import Expansion
 from introsearch.study.stopping.schedule import interval_of
 
-SCHEDULE = ("iterations", "warmup_iterations", "handover_iterations", "lr_milestones")
-KINDS_PER_GROUP = 4  # that are measured; more take the mean of these
-ROW_BYTES = 190  # of a metric point in MLflow's SQLite, with its index
-RUN_BYTES = 25_000  # of a run there: parameters, tags, last values, and their indices
+_SCHEDULE = ("iterations", "warmup_iterations", "handover_iterations", "lr_milestones")
+_KINDS_PER_GROUP = 4  # that are measured; more take the mean of these
+_ROW_BYTES = 190  # of a metric point in MLflow's SQLite, with its index
+_RUN_BYTES = 25_000  # of a run there: parameters, tags, last values, and their indices
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,17 +50,17 @@ def kind_of(configuration: Configuration) -> str:
     settings = {
         name: value
         for name, value in configuration.settings.items()
-        if name not in SCHEDULE and not isinstance(value, float)
+        if name not in _SCHEDULE and not isinstance(value, float)
     }
     return json.dumps([configuration.trainer, settings], sort_keys=True)
 
 
 def to_measure(expansion: Expansion) -> dict[str, Configuration]:
-    """A configuration of each kind, at most `KINDS_PER_GROUP` of a group."""
+    """A configuration of each kind, at most `_KINDS_PER_GROUP` of a group."""
     chosen: dict[str, Configuration] = {}
     for members in expansion.members.values():
         kinds = {kind_of(c): c for c in reversed(members)}
-        for kind in [*kinds][-KINDS_PER_GROUP:]:
+        for kind in [*kinds][-_KINDS_PER_GROUP:]:
             chosen.setdefault(kind, kinds[kind])
     return chosen
 
@@ -145,8 +145,8 @@ class _Use:
             longest_seconds=whole,
             disk_bytes=self.costs.checkpoint_bytes
             + 2 * self.costs.figure_bytes * len(parts)  # the study's own and MLflow's
-            + ROW_BYTES * values
-            + RUN_BYTES * (1 if report else 1 + 1 / max(1, len(self.study.seeds.select))),
+            + _ROW_BYTES * values
+            + _RUN_BYTES * (1 if report else 1 + 1 / max(1, len(self.study.seeds.select))),
         )
 
     def _seconds(self, part: Stretch) -> float:

@@ -17,7 +17,7 @@ from introsearch.priors.flow import FlowPrior
 from introsearch.priors.resampling import Resampled, resample
 
 NORMALISER_DRAWS = 50_000
-NORMALISER_SEED = 0
+_NORMALISER_SEED = 0
 LANGEVIN_WIDTH = 128  # of a usual energy: as many points walk together as then stay in cache
 
 Weights = Literal["exact", "energy_only"]
@@ -76,7 +76,7 @@ class EnergyPrior(Prior):
         return self._normaliser[1]
 
     def _estimated_normaliser(self, device: torch.device) -> Tensor:
-        stream = torch.Generator(device=device).manual_seed(NORMALISER_SEED)
+        stream = torch.Generator(device=device).manual_seed(_NORMALISER_SEED)
         z, log_q = self._propose(NORMALISER_DRAWS, stream)
         log_weight = self._unnormalised(z) - log_q
         return log_weight.logsumexp(dim=0) - math.log(NORMALISER_DRAWS)

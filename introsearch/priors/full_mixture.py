@@ -8,7 +8,7 @@ from torch import Generator, Tensor
 from introsearch.priors.base import Prior
 from introsearch.priors.log_density import LOG_2PI
 
-BLOCK_ELEMENTS = 2**22
+_BLOCK_ELEMENTS = 2**22
 
 
 class FullCovarianceMixture(Prior):
@@ -33,7 +33,7 @@ class FullCovarianceMixture(Prior):
 
     def log_prob(self, z: Tensor, *, frozen: bool = False) -> Tensor:
         flat = z.reshape(-1, z.shape[-1])
-        rows = max(1, BLOCK_ELEMENTS // self.mu.numel())
+        rows = max(1, _BLOCK_ELEMENTS // self.mu.numel())
         blocks = [self._block_log_prob(block) for block in flat.split(rows)]
         return torch.cat(blocks).reshape(z.shape[:-1])
 

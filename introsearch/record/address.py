@@ -9,7 +9,7 @@ from urllib.parse import urlparse
 
 from introsearch.errors import ConfigError
 
-LEGAL_SCHEMES = ("sqlite", "postgresql", "mysql", "mssql", "http", "https")
+_LEGAL_SCHEMES = ("sqlite", "postgresql", "mysql", "mssql", "http", "https")
 
 
 def default_uri(runs_folder: Path) -> str:
@@ -40,7 +40,7 @@ def check_uri(uri: str, *, folder_will_exist: Path) -> None:
     parts = urlparse(uri)
     scheme = parts.scheme.partition("+")[0]
     place = parts.path if scheme == "sqlite" else parts.netloc
-    if scheme not in LEGAL_SCHEMES or place.strip("/") in ("", ":memory:"):
+    if scheme not in _LEGAL_SCHEMES or place.strip("/") in ("", ":memory:"):
         raise ConfigError(
             f"{without_password(uri)!r} is no address of an MLflow store",
             key="--tracking-uri",

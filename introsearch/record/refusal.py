@@ -29,7 +29,7 @@ from introsearch.study.search.expand import Expansion, expand
 from introsearch.study.search.suggestions import expand_suggested
 from introsearch.wording import count
 
-HINT = (
+_HINT = (
     "--name OTHER starts a record of its own; --accept-edit goes on in this one, where trials that "
     "have ended are not run again, and those that no longer belong to the study no longer count"
 )
@@ -95,7 +95,7 @@ def _load(study: Study, path: Path, run: Run) -> Study:
             f"what was last run under the name {study.name!r} cannot be compared with this: "
             f"{error.key}: {error.message}",
             file=study.file,
-            hint=HINT,
+            hint=_HINT,
         ) from error
 
 
@@ -126,5 +126,5 @@ def _refusal(study: Study, message: str, edits: Sequence[Edit]) -> ConfigError:
     return ConfigError(
         f"the study {study.name!r} is recorded already, and {message}:{lines}",
         file=study.file,
-        hint=HINT,
+        hint=_HINT,
     )

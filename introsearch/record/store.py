@@ -26,10 +26,10 @@ Store: TypeAlias = MlflowClient
 
 # Whether a server answers should be known in seconds. Later, MLflow's own patience (minutes) is
 # right: a study should survive a server that is restarted.
-PROBE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+_PROBE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
 
-OUTAGES = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
-REFUSALS = ("UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED", "PERMISSION_DENIED")
+_OUTAGES = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
+_REFUSALS = ("UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED", "PERMISSION_DENIED")
 
 
 def open_store(uri: str) -> MlflowClient:
@@ -48,11 +48,11 @@ def open_store(uri: str) -> MlflowClient:
     for logger in ("alembic", "mlflow"):
         logging.getLogger(logger).setLevel(logging.WARNING)
     try:
-        with _alone(uri), _environment(PROBE):
+        with _alone(uri), _environment(_PROBE):
             client = MlflowClient(tracking_uri=uri)
             client.search_experiments(max_results=1)
     except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
-        if isinstance(error, MlflowException) and error.error_code in REFUSALS:
+        if isinstance(error, MlflowException) and error.error_code in _REFUSALS:
             raise _access_error(uri, error) from error
         reason = without_password(str(error).partition("\n")[0][:200])
         raise ConfigError(
@@ -95,13 +95,13 @@ def store_errors(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def _in_words(uri: str, error: MlflowException) -> ConfigError | RecordError:
-    return _access_error(uri, error) if error.error_code in REFUSALS else _record_error(error)
+    return _access_error(uri, error) if error.error_code in _REFUSALS else _record_error(error)
 
 
 def _record_error(error: MlflowException) -> RecordError:
     """An outage, which passes, told apart from a refusal, which does not."""
     reason = without_password(str(error).partition("\n")[0][:200])
-    if error.error_code in OUTAGES:
+    if error.error_code in _OUTAGES:
         return RecordError(
             f"the MLflow store does not answer any more: {reason}",
             hint="nothing is lost: once it is back, the same command continues",

@@ -25,9 +25,9 @@ from introsearch.record.views import CONFIGURATIONS, SEEDS, TAG
 HOST = "127.0.0.1"  # the pages ask for no password
 FIRST_PORT = 5000
 NUM_PORTS = 100
-START_S = 120.0  # it imports for seconds, on a busy machine for much longer
+_START_S = 120.0  # it imports for seconds, on a busy machine for much longer
 STOP_S = 10.0
-ENVIRONMENT = {
+_ENVIRONMENT = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # seven processes that we have no work for
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
@@ -134,7 +134,7 @@ def served(uri: str, *, port: int) -> Iterator[subprocess.Popen[bytes]]:
     with _signals_end_it(), tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             _command(port),
-            env={**os.environ, **ENVIRONMENT, "MLFLOW_BACKEND_STORE_URI": uri},
+            env={**os.environ, **_ENVIRONMENT, "MLFLOW_BACKEND_STORE_URI": uri},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -171,7 +171,7 @@ def _signals_end_it() -> Iterator[None]:
 
 
 def _wait_until_it_answers(process: subprocess.Popen[bytes], port: int, log: BinaryIO) -> None:
-    deadline = time.monotonic() + START_S
+    deadline = time.monotonic() + _START_S
     while not _answers(port):
         if process.poll() is not None or time.monotonic() > deadline:
             log.seek(0)

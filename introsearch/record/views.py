@@ -19,7 +19,7 @@ from introsearch.study.search.expand import expand, searched_settings
 
 TAG = "mlflow.sharedViewState."
 CONFIGURATIONS, SEEDS = "introsearch-configurations", "introsearch-seeds"
-MAX_COLUMNS = 6  # of metrics, and as many of settings
+_MAX_COLUMNS = 6  # of metrics, and as many of settings
 
 
 def views(study: Study) -> dict[str, str]:
@@ -28,9 +28,9 @@ def views(study: Study) -> dict[str, str]:
     `CONFIGURATIONS` lists the configurations of each group with mean, std and n; `SEEDS` the
     reported runs of each group with every metric. Both with the settings that are searched.
     """
-    settings = [f"params.`{name}`" for name in searched_settings(expand(study))[:MAX_COLUMNS]]
+    settings = [f"params.`{name}`" for name in searched_settings(expand(study))[:_MAX_COLUMNS]]
     first = study.metric.name
-    others = [name for name in study.metric_goals if name != first][: MAX_COLUMNS - 1]
+    others = [name for name in study.metric_goals if name != first][: _MAX_COLUMNS - 1]
     means = [f"metrics.`{name}`" for name in (f"{first}.mean", f"{first}.std", "n")]
     means += [f"metrics.`{name}.mean`" for name in others]
     chosen, status = f"tags.`{CHOSEN}`", f"tags.`{STATUS}`"

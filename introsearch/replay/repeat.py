@@ -19,7 +19,7 @@ from introsearch.settings.base import settings_to_dict
 from introsearch.statuses import Status
 from introsearch.trial.evaluation import SECONDS, TIMES, Evaluation
 from introsearch.trial.order import TrialOrder, order_in_manner, order_of
-from introsearch.trial.run import TrialRun
+from introsearch.trial.run import TrialRun, prepare_process
 
 TOLERANCE = 1e-6  # relative
 
@@ -108,6 +108,7 @@ def replay(
     last = max(expected)
     order = _order(client, run)
     order = replace(order, figures_at=(*order.figures_at, last))
+    prepare_process(order)
     trial = TrialRun(order, keep_figure=None if figures is None else _keeper(figures))
     differences: list[Difference] = []
     for evaluation in _evaluations(run, trial, list(expected), notify):

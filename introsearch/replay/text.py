@@ -12,7 +12,7 @@ from introsearch.replay.repeat import TOLERANCE, Difference, Replay
 from introsearch.statuses import Status
 from introsearch.wording import count, duration
 
-NUM_SHOWN = 5
+_NUM_SHOWN = 5
 
 
 @contextmanager
@@ -47,9 +47,9 @@ def replay_text(result: Replay) -> str:
     ]
     if not result.matches:
         first = result.beyond_tolerance
-        lines += [f"  {_in_words(d)}" for d in first[:NUM_SHOWN]]
-        if len(first) > NUM_SHOWN:
-            lines.append(f"  and {len(first) - NUM_SHOWN:,} more; {_largest(first)}")
+        lines += [f"  {_in_words(d)}" for d in first[:_NUM_SHOWN]]
+        if len(first) > _NUM_SHOWN:
+            lines.append(f"  and {len(first) - _NUM_SHOWN:,} more; {_largest(first)}")
     if not result.exact:
         lines += _explanation(result.changes)
     return "\n".join(lines)

@@ -1,1 +1,1 @@
-"""From recorded runs to choices, tables and figures."""
+"""From recorded trials to choices, statistics, tables, the report, and where a study stands."""

@@ -19,7 +19,7 @@ from introsearch.study.model import sign_of
 # A t-test of two pairs has one degree of freedom, and two values span no distribution.
 MIN_SEEDS = 3
 LEVEL = 0.05
-CONFIDENCE = 0.95
+_CONFIDENCE = 0.95
 COMPARISON_COLUMNS = ("ci_low", "ci_high", "p_value", "verdict")
 
 BEST: Final = "best"
@@ -178,7 +178,7 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
         found = scipy.stats.bootstrap(
             (np.asarray(values),),
             np.mean,
-            confidence_level=CONFIDENCE,
+            confidence_level=_CONFIDENCE,
             rng=np.random.default_rng(0),
         ).confidence_interval
     return float(found.low), float(found.high)

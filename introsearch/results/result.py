@@ -55,7 +55,7 @@ class StudyResult:
             goals=study.metric_goals,
             fmt=fmt,
             caption=self.caption(),
-            blocks=blocks_of(self.expansion.groups),
+            blocks=_blocks_of(self.expansion.groups),
         )
 
     @property
@@ -101,7 +101,7 @@ def summary_of(
     seeds, goals = study.seeds.report, study.metric_goals
     summary = summarise(frame, metrics=list(goals), chosen=chosen, seeds=seeds)
     summary = summary[_applicable(summary, expansion)].reset_index(drop=True)
-    blocks = blocks_of(expansion.groups)
+    blocks = _blocks_of(expansion.groups)
     return compare(summary, frame, goals=goals, seeds=seeds, blocks=blocks)
 
 
@@ -137,6 +137,6 @@ def choose_configurations(
     )
 
 
-def blocks_of(groups: tuple[str, ...]) -> dict[str, str]:
+def _blocks_of(groups: tuple[str, ...]) -> dict[str, str]:
     """Groups that share all but the last part of their label are compared with each other."""
     return {group: group_block(group) for group in groups}

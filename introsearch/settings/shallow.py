@@ -12,7 +12,7 @@ from introsearch.settings.base import TrainerSettings
 from introsearch.settings.fields import bounded, choice, registered
 from introsearch.settings.images import check_halvings
 
-BATCH_SIZE, HIDDEN_UNITS, SAMPLES, DIMS = 128, 64, 1_000, 16
+_BATCH_SIZE, _HIDDEN_UNITS, _SAMPLES, _DIMS = 128, 64, 1_000, 16
 _IMAGES = ("digits", "mnist", "fashion_mnist", "cifar10", "svhn")
 
 
@@ -73,7 +73,7 @@ class CollapseSettings(TrainerSettings):
         self._check_variance()
         self._fill_widths()
         exact = self.expectation == "exact"
-        self._fill("batch_size", BATCH_SIZE, unless=exact, why="expectation: exact")
+        self._fill("batch_size", _BATCH_SIZE, unless=exact, why="expectation: exact")
         self._fill_dataset()
 
     def _check_variance(self) -> None:
@@ -94,7 +94,7 @@ class CollapseSettings(TrainerSettings):
             self._fill("channels", None, unless=True, why="activation: linear")
         without = "activation: linear" if is_linear else "channels, which leave no hidden layer"
         unless = is_linear or (self.channels is not None and levels == 1)
-        self._fill("hidden_units", HIDDEN_UNITS, unless=unless, why=without)
+        self._fill("hidden_units", _HIDDEN_UNITS, unless=unless, why=without)
 
     @property
     def sigmas(self) -> tuple[float | None, ...]:
@@ -164,8 +164,8 @@ class CollapseCVAESettings(CollapseVAESettings):
         if self.rho is not None and self.rho > 1:
             raise ConfigError(f"must be at most 1, not {self.rho:g}", key="rho")
         made_up = self.rho is not None
-        self._fill("samples", SAMPLES, unless=not made_up, why="a data set")
-        self._fill("dims", DIMS, unless=not made_up, why="a data set")
+        self._fill("samples", _SAMPLES, unless=not made_up, why="a data set")
+        self._fill("dims", _DIMS, unless=not made_up, why="a data set")
         if not made_up:
             super()._fill_dataset()
             self._fill("condition", "quadrant")

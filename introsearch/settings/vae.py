@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from introsearch.errors import ConfigError
+from introsearch.extensions import data_kind
 from introsearch.settings.base import TrainerSettings
 from introsearch.settings.fields import (
     bounded,
@@ -13,7 +14,7 @@ from introsearch.settings.fields import (
     registered,
 )
 from introsearch.settings.hardware import HardwareSettings
-from introsearch.settings.images import check_data_settings, check_image_settings
+from introsearch.settings.images import IMAGE_DATA, check_halvings
 from introsearch.settings.protocol import (
     MAX_FID_SAMPLES,
     STRIDED_CHANNELS,
@@ -29,6 +30,11 @@ _BY_PROTOCOL = (
     "hidden_units",
     "beta_rec",
 )
+_FOLDER = IMAGE_DATA[1:]
+_EPOCHS = ("epochs", "warmup_epochs", "handover_epochs")
+_NETWORKS = ("networks", "channels", "channels_last")
+_IMAGES = (*IMAGE_DATA, *_NETWORKS, "feature_extractor", "num_samples", *_EPOCHS)
+_POINTS = ("hidden_units",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,13 +127,13 @@ class ModelSettings(HardwareSettings, TrainerSettings):
 
     def _resolve_data(self) -> None:
         """Fill in what depends on the data set, and refuse what has no meaning for it."""
-        check_data_settings(self)
+        _check_data(self)
         if self.networks == "residual":  # as if nothing was said: one configuration, one name
             object.__setattr__(self, "networks", None)
         for name, value in self._defaults_by_data().items():
             self._fill(name, value)
         if self.channels is not None:
-            check_image_settings(self)
+            _check_images(self)
 
     def _defaults_by_data(self) -> dict[str, Any]:
         """What settings are that are not given, where that depends on the data set."""
@@ -218,3 +224,59 @@ class VAESettings(ModelSettings):
     @property
     def epoch_length(self) -> int | None:
         return self.train_images and self.train_images // self.batch_size
+
+
+def _check_data(settings: ModelSettings) -> None:
+    """Refuse given settings that do not apply to the data set.
+
+    Raises:
+        ConfigError: its `key` is the setting.
+    """
+    dataset, kind = settings.dataset, data_kind(settings.dataset)
+    for name in _POINTS if kind == "images" else _IMAGES:
+        if getattr(settings, name, None) is not None:
+            other = "points" if kind == "images" else "images"
+            raise ConfigError(
+                f"is for {other}, and {dataset} has none", key=name, hint="leave it out"
+            )
+    if kind != "images":
+        return
+    for name in _FOLDER:
+        given = getattr(settings, name) is not None
+        if given and dataset != "image_folder":
+            raise ConfigError(
+                f"is for dataset: image_folder, not {dataset}", key=name, hint="leave it out"
+            )
+        if not given and dataset == "image_folder":
+            raise ConfigError(
+                "is missing",
+                key=name,
+                hint="e.g. image_folder: my/photos, image_size: 32, image_channels: 3",
+            )
+    if settings.image_channels not in (None, 1, 3):
+        raise ConfigError(
+            f"must be 1 (grey) or 3 (colour), not {settings.image_channels}", key="image_channels"
+        )
+
+
+def _check_images(settings: ModelSettings) -> None:
+    """Refuse sizes that contradict each other, once all are known.
+
+    Raises:
+        ConfigError: its `key` is the setting.
+    """
+    assert settings.channels is not None
+    size = settings.image_size or settings.protocol.image_size
+    check_halvings(settings.channels, size=size, padded=settings.networks == "strided")
+    count = settings.train_images
+    if count is not None and settings.batch_size > count:
+        raise ConfigError(
+            f"{settings.batch_size:,} is more than the {count:,} train images", key="batch_size"
+        )
+    if count is not None and (settings.num_samples or 0) > count:
+        raise ConfigError(
+            f"{settings.num_samples:,} is more than the {count:,} train images, with as many of "
+            "which generated ones are compared",
+            key="num_samples",
+            hint=f"at most {count}",
+        )

@@ -1,1 +1,1 @@
-"""Study files: from YAML to trials, their identity, order and early stopping. No torch, no Ray."""
+"""Studies: from a YAML file to trials, their identity, order and early stopping. No torch."""

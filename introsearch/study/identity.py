@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 1
 
 
 def identity(trainer: str, settings: Mapping[str, Any]) -> str:
@@ -24,7 +24,7 @@ def identity(trainer: str, settings: Mapping[str, Any]) -> str:
         TypeError: a setting is no plain JSON value.
     """
     canonical = json.dumps(
-        {"schema_version": SCHEMA_VERSION, "trainer": trainer, "settings": dict(settings)},
+        {"schema_version": _SCHEMA_VERSION, "trainer": trainer, "settings": dict(settings)},
         sort_keys=True,
         separators=(",", ":"),
         allow_nan=False,

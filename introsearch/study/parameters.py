@@ -81,7 +81,7 @@ class Parameter:
 
     def rounded(self, value: float) -> float:
         """A number from the distribution, to 12 significant digits and within the bounds."""
-        return min(max(round_12(value), self.min), self.max)
+        return min(max(_round_12(value), self.min), self.max)
 
     def to_spec(self) -> Any:
         """This parameter as it is written in a study file."""
@@ -122,7 +122,7 @@ class Parameter:
                     if isinstance(factor, list)
                     else "times needs numbers on both sides",
                 )
-        return round_12(value * factor)
+        return _round_12(value * factor)
 
     def _draw(self, rng: random.Random) -> float:
         if self.distribution == "int_uniform":
@@ -134,7 +134,7 @@ class Parameter:
         return self.rounded(value)
 
 
-def round_12(value: float) -> float:
+def _round_12(value: float) -> float:
     """`value` to 12 significant digits, so that 0.3 * 3 is 0.9; whole numbers stay as they are."""
     return value if isinstance(value, int) else float(f"{value:.12g}")
 

@@ -19,11 +19,11 @@ from introsearch.theory.spectrum import Spectrum, data_spectrum
 MODELS = ("vae", "cvae", "hvae")
 Grid: TypeAlias = float | Sequence[float]
 Setting: TypeAlias = dict[str, float | None]
-NO_MINIMUM = (
+_NO_MINIMUM = (
     "beta2 < beta1 with both variances learnable: there is no minimum, the loss falls for ever as "
     "z1 and its decoder from z2 grow"
 )
-FLAT = (
+_FLAT = (
     "beta2 = beta1 with both variances learnable: the minimum is flat, the loss does not depend on "
     "whether z2 is used, so that its collapse is left to chance"
 )
@@ -41,7 +41,7 @@ class Cell:
         """Why there are no, or not all, numbers; empty if there are."""
         o = self.optimum
         kind = o.minimum if isinstance(o, HierarchicalOptimum) else "unique"
-        return {"unique": "", "flat": FLAT, "none": NO_MINIMUM}[kind]
+        return {"unique": "", "flat": _FLAT, "none": _NO_MINIMUM}[kind]
 
     def summary(self) -> dict[str, Any]:
         """Counts of active modes, total KLs in nats and the loss; None where there is no number."""

@@ -46,11 +46,11 @@ def data_spectrum(data: Any, *, condition: Any = None) -> Spectrum:
     Raises:
         ConfigError: not a matrix of finite numbers, or another number of rows.
     """
-    y = as_matrix(data, name="data")
+    y = _as_matrix(data, name="data")
     notes = _dimension_notes(y, name="data") + _constant_notes(y, name="data")
     if condition is None:
         return Spectrum(theta=_singular_values(y), num_samples=len(y), notes=tuple(notes))
-    x = as_matrix(condition, name="condition")
+    x = _as_matrix(condition, name="condition")
     if len(x) != len(y):
         raise ConfigError(
             f"the condition has {len(x):,} rows and the data {len(y):,}",
@@ -63,7 +63,7 @@ def data_spectrum(data: Any, *, condition: Any = None) -> Spectrum:
     return Spectrum(theta=_singular_values(residual), num_samples=len(y), notes=tuple(notes))
 
 
-def as_matrix(values: Any, *, name: str) -> Floats:
+def _as_matrix(values: Any, *, name: str) -> Floats:
     """Numbers as [N, D] in float64.
 
     Raises:

@@ -13,7 +13,7 @@ from introsearch.study.model import Resources, Study, Trial
 from introsearch.study.stopping.schedule import interval_of, rungs_of
 
 # The trial's own, and where its files lie.
-IDENTITY = (
+_IDENTITY = (
     "name", "title", "trainer", "settings", "seed", "folder", "data_folder", "runs_folder",
 )  # fmt: skip
 
@@ -63,7 +63,7 @@ class TrialOrder:
 
     def manner(self) -> dict[str, Any]:
         """How the trial is run, which is no part of its identity."""
-        return {name: value for name, value in asdict(self).items() if name not in IDENTITY}
+        return {name: value for name, value in asdict(self).items() if name not in _IDENTITY}
 
 
 def order_of(study: Study, trial: Trial, *, resources: Resources, folder: str) -> TrialOrder:

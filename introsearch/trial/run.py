@@ -25,8 +25,21 @@ from introsearch.trial.order import TrialOrder
 KeepFigure = Callable[[str, int, bytes], None]
 
 
+def prepare_process(order: TrialOrder) -> None:
+    """Make this process a place for the trial: its folders and modules are found, its cores used.
+
+    All of it is state of the process, so that one process runs one trial after the other.
+    """
+    add_module_folders(order.module_folders)
+    if order.data_folder:
+        set_data_folder(order.data_folder)
+    if order.runs_folder:
+        set_runs_folder(order.runs_folder)
+    torch.set_num_threads(max(1, math.floor(order.cpus)))
+
+
 class TrialRun:
-    """Trains a trial from one evaluation to the next.
+    """Trains a trial from one evaluation to the next, in a process that is prepared for it.
 
     Args:
         order: what to train, and how it is evaluated.
@@ -36,12 +49,6 @@ class TrialRun:
     def __init__(self, order: TrialOrder, *, keep_figure: KeepFigure | None = None) -> None:
         self.order = order
         self.keep_figure = keep_figure
-        add_module_folders(order.module_folders)
-        if order.data_folder:
-            set_data_folder(order.data_folder)
-        if order.runs_folder:
-            set_runs_folder(order.runs_folder)
-        torch.set_num_threads(max(1, math.floor(order.cpus)))
         self.device = "cuda" if order.gpus and torch.cuda.is_available() else "cpu"
         self.settings = resolve_settings(order.trainer, order.settings)
         self.trainer = resolve("trainer", order.trainer)(

@@ -12,7 +12,7 @@ from ray import tune
 from introsearch.files import checkpoint_path, figure_path, write_atomically
 from introsearch.statuses import Status
 from introsearch.trial.order import TrialOrder
-from introsearch.trial.run import TrialRun
+from introsearch.trial.run import TrialRun, prepare_process
 
 
 class TrialTrainable(tune.Trainable):
@@ -25,6 +25,7 @@ class TrialTrainable(tune.Trainable):
 
     def setup(self, config: dict[str, Any]) -> None:
         self.order = TrialOrder(**config["order"])
+        prepare_process(self.order)
         self.trial_run = TrialRun(self.order, keep_figure=self._keep_figure)
         self._restore()
         self.trainer, self.end = self.trial_run.trainer, self.trial_run.end

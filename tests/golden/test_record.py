@@ -9,7 +9,6 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -22,6 +21,8 @@ from typing import Any
 import pytest
 import torch
 
+from introsearch.cli import main
+from introsearch.commands.options import EXIT_DONE
 from introsearch.extensions import resolve
 from introsearch.settings.base import resolve_settings
 
@@ -33,19 +34,6 @@ TIMEOUT_S = 200
 
 FINISHED, DIVERGED = "5305c6b6fc39-s0", "37cc700d17c7-s0"
 CHECKPOINT = "fb9d8bb3657f-s1"
-
-# Several commands in one process, which imports for seconds; each one's exit code and words.
-PROGRAM = f"""
-import contextlib, io, json, sys
-from introsearch.cli import main
-from introsearch.replay import repeat
-repeat.TOLERANCE = {REPLAY_TOLERANCE}
-said = []
-for arguments in json.loads(sys.argv[1]):
-    with contextlib.redirect_stdout(io.StringIO()) as words:
-        said.append((main(arguments), words.getvalue()))
-print(json.dumps(said))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -101,23 +89,6 @@ def rows(database: Path, query: str) -> list[Any]:
         return connection.execute(query).fetchall()
 
 
-def commands(folder: Path, *lines: str) -> list[str]:
-    """What each command prints; all must succeed."""
-    arguments = [[*shlex.split(line), f"--runs-dir={folder / 'runs'}"] for line in lines]
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, json.dumps(arguments)],
-        cwd=Path(__file__).parents[2],
-        env={**os.environ, "RAY_TMPDIR": str(folder / "ray")},
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-    )
-    assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
-    assert [code for code, _ in said] == [0] * len(lines), done.stderr + str(said)
-    return [words for _, words in said]
-
-
 def test_nothing_tells_of_the_machine_that_made_it():
     text = gzip.decompress((RECORD / "mlflow.sql.gz").read_bytes()).decode()
     assert "/tmp" not in text
@@ -125,19 +96,23 @@ def test_nothing_tells_of_the_machine_that_made_it():
     assert "'introsearch.host','somewhere'" in text
 
 
-def test_it_is_reported_counted_and_replayed_as_ever(folder):
-    table, status, *_ = commands(
-        folder,
-        "report golden --format csv",
-        "status golden --json",
-        f"replay {FINISHED}",
-        f"replay {DIVERGED}",
+def test_it_is_reported_counted_and_replayed_as_ever(folder, capsys, monkeypatch):
+    monkeypatch.setattr("introsearch.replay.repeat.TOLERANCE", REPLAY_TOLERANCE)
+
+    def said(line: str) -> str:
+        assert main([*line.split(), f"--runs-dir={folder / 'runs'}"]) == EXIT_DONE
+        return capsys.readouterr().out
+
+    assert said("report golden --format csv").strip() == TABLE
+    trials = Counter(
+        trial["status"] for trial in json.loads(said("status golden --json"))["trials"]
     )
-    assert table.strip() == TABLE
-    trials = Counter(trial["status"] for trial in json.loads(status)["trials"])
     assert trials == {"finished": 6, "stopped": 4, "diverged": 3}
+    for trial in (FINISHED, DIVERGED):
+        assert "It matches" in said(f"replay {trial}")
 
 
+@pytest.mark.slow
 def test_running_the_study_again_runs_nothing(template, tmp_path):
     folder = restored(template, tmp_path)
     query = (
@@ -146,7 +121,14 @@ def test_running_the_study_again_runs_nothing(template, tmp_path):
     )
     before = rows(store(folder), query)
     assert len(before) == 13
-    commands(folder, f"run {shlex.quote(str(folder / 'study.yaml'))}")
+    command = ["run", str(folder / "study.yaml"), f"--runs-dir={folder / 'runs'}"]
+    subprocess.run(
+        [sys.executable, "-m", "introsearch", *command],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "RAY_TMPDIR": str(folder / "ray")},
+        check=True,
+        timeout=TIMEOUT_S,
+    )
     assert rows(store(folder), query) == before
     assert rows(store(folder), "SELECT COUNT(*) FROM runs") == [(23,)]
     assert not (folder / "ray").exists()  # nor was it started

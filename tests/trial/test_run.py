@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import time
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from introsearch.study.file.loader import load_study
 from introsearch.study.model import Resources, Study
 from introsearch.study.search.expand import expand, report_trials, select_trials
 from introsearch.trial.order import order_of
-from introsearch.trial.run import TrialRun
+from introsearch.trial.run import TrialRun, prepare_process
 
 STUDY = """\
 trainer: sintrovae
@@ -83,3 +86,22 @@ def test_the_time_of_evaluations_is_told_apart(tmp_path: Path) -> None:
     again = TrialRun(run.order)
     again.load_state_dict(run.state_dict())
     assert again.step().evaluation_seconds > second.evaluation_seconds
+
+
+def test_a_trial_leaves_the_process_as_it_is(tmp_path: Path) -> None:
+    """What a process needs for a trial is done by `prepare_process` alone."""
+    study = read(tmp_path)
+    order = order_of(
+        study, select_trials(study, expand(study))[0], resources=Resources(cpus=1), folder=""
+    )
+    order = dataclasses.replace(order, module_folders=(str(tmp_path / "own"),))
+    threads, path = torch.get_num_threads(), list(sys.path)
+    try:
+        torch.set_num_threads(2)
+        TrialRun(order)
+        assert (torch.get_num_threads(), sys.path) == (2, path)
+        prepare_process(order)
+        assert (torch.get_num_threads(), sys.path) == (1, [*path, str(tmp_path / "own")])
+    finally:
+        torch.set_num_threads(threads)
+        sys.path[:] = path

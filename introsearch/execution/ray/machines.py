@@ -9,7 +9,7 @@ from typing import Any
 
 import ray
 
-LOOK_EVERY_S = 5.0
+_LOOK_EVERY_S = 5.0
 
 
 class MachineWatch:
@@ -28,7 +28,7 @@ class MachineWatch:
         """To be called often; it looks every few seconds, if there are several machines."""
         if len(self.alive) < 2 or time.monotonic() < self.next_look:
             return
-        self.next_look = time.monotonic() + LOOK_EVERY_S
+        self.next_look = time.monotonic() + _LOOK_EVERY_S
         now = _alive()
         for name in sorted(self.alive[i] for i in self.alive.keys() - now.keys()):
             self.notify(f"{name} has left Ray: trials that ran there go on elsewhere.")

@@ -20,7 +20,7 @@ ENDED = (  # whatever else Slurm says of a job, it will run or runs
     *("COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "BOOT_FAIL"),
     *("DEADLINE", "OUT_OF_MEMORY", "REVOKED"),
 )
-NEVER_STARTS = {  # Slurm's reasons that do not go away by themselves
+_NEVER_STARTS = {  # Slurm's reasons that do not go away by themselves
     **dict.fromkeys(
         ("PartitionConfig", "PartitionNodeLimit", "BadConstraints"),
         "the partition does not have what sbatch: asks for",
@@ -29,7 +29,7 @@ NEVER_STARTS = {  # Slurm's reasons that do not go away by themselves
     "DependencyNeverSatisfied": "what it depends on will not happen",
     **dict.fromkeys(("JobHeldUser", "JobHeldAdmin"), "`scontrol release` lets it start"),
 }
-SILENT = "unknown"
+_SILENT = "unknown"
 EXIT_INTERRUPTED = 130
 
 
@@ -206,13 +206,13 @@ def _tell_state(job: str, fields: dict[str, str] | None, before: str) -> str:
     """Say why a job waits, and that nobody knows, whenever that changes."""
     if fields is None:
         return before
-    if not fields and before != SILENT:
+    if not fields and before != _SILENT:
         print(f"Slurm does not answer now; job {job} may have ended.", flush=True)
-    state = fields.get("JobState", SILENT)
+    state = fields.get("JobState", _SILENT)
     if state == "PENDING":
         reason = fields.get("Reason", "None")  # not known yet
         state = "waits" if reason == "None" else f"waits ({reason})"
         if state != before:
-            advice = f": {NEVER_STARTS[reason]}" if reason in NEVER_STARTS else ""
+            advice = f": {_NEVER_STARTS[reason]}" if reason in _NEVER_STARTS else ""
             print(f"Job {job} {state}{advice}.", flush=True)
     return state

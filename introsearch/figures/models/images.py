@@ -23,7 +23,7 @@ from introsearch.training.figure_data import ImageFigure
 Floats = NDArray[np.floating]
 Curve = tuple[Sequence[int], Sequence[float]]
 
-DECADE = 10  # less than that, and a logarithmic axis has hardly any ticks
+_DECADE = 10  # less than that, and a logarithmic axis has hardly any ticks
 HISTORY = ("fid_gen", "responsibility_entropy", "prior_logvar_max")  # what is followed over time
 _PAIRS = 32  # originals and their reconstructions
 
@@ -75,7 +75,7 @@ def draw_history(curves: Mapping[str, Curve], *, title: str) -> bytes:
         panel.tick_params(labelsize=TICK_SIZE, length=2, which="both")
         panel.xaxis.set_major_locator(MaxNLocator(4))
         panel.xaxis.set_major_formatter("{x:,.0f}")
-        if metric.startswith("fid") and max(values) >= DECADE * min(values) > 0:
+        if metric.startswith("fid") and max(values) >= _DECADE * min(values) > 0:
             panel.set_yscale("log")
     return image(figure)
 

@@ -14,7 +14,7 @@ from introsearch.training.figure_data import TrialFigure
 
 Floats = NDArray[np.floating]
 
-MAX_POINTS = 4_000
+_MAX_POINTS = 4_000
 
 
 def draw_trial(data: TrialFigure, *, title: str) -> bytes:
@@ -143,7 +143,7 @@ def _points(values: Floats) -> Floats:
     """The finite rows, evenly thinned to as many as can be told apart in a panel."""
     points = np.asarray(values, dtype=np.float64).reshape(-1, 2)
     points = points[np.isfinite(points).all(axis=1)]
-    return points[:: -(-len(points) // MAX_POINTS) or 1]
+    return points[:: -(-len(points) // _MAX_POINTS) or 1]
 
 
 def _scatter(axes: Axes, points: Floats, *, colour: str, label: str) -> None:

@@ -18,7 +18,7 @@ from introsearch.figures.style import (
 )
 from introsearch.training.figure_data import Array, CollapseFigure
 
-LEAST_EPSILON = 1e-4  # nats, at the left end of the curve
+_LEAST_EPSILON = 1e-4  # nats, at the left end of the curve
 
 
 def draw_collapse(data: CollapseFigure, *, title: str) -> bytes:
@@ -56,13 +56,13 @@ def _draw_kl(axes: Axes, data: CollapseFigure) -> None:
 
 
 def _draw_curve(axes: Axes, data: CollapseFigure) -> None:
-    levels = np.maximum(data.collapse_levels, LEAST_EPSILON / 2)
-    largest = max(float(levels.max()) * 2, 100 * LEAST_EPSILON)
-    epsilon = np.concatenate([[LEAST_EPSILON], levels, [largest]])
+    levels = np.maximum(data.collapse_levels, _LEAST_EPSILON / 2)
+    largest = max(float(levels.max()) * 2, 100 * _LEAST_EPSILON)
+    epsilon = np.concatenate([[_LEAST_EPSILON], levels, [largest]])
     share = np.concatenate([[0], np.arange(1, len(levels) + 1), [len(levels)]]) / len(levels)
     axes.step(epsilon, share, where="post", color=VERMILLION, lw=1)
     axes.set_xscale("log")
-    axes.set_xlim(LEAST_EPSILON, largest)
+    axes.set_xlim(_LEAST_EPSILON, largest)
     axes.set_ylim(-0.03, 1.03)
     latent = data.latents[-1]
     _finish(

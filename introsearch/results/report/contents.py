@@ -18,7 +18,7 @@ from introsearch.results.statistics import one_run_per_seed
 from introsearch.study.stopping.schedule import rung_unit, rungs_of
 from introsearch.wording import count
 
-MAX_PARAMETERS = 8  # axes that fit beside each other
+_MAX_PARAMETERS = 8  # axes that fit beside each other
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +151,7 @@ def _rungs(result: StudyResult) -> dict[str, list[int]]:
 
 def _search_figures(result: StudyResult, histories: Histories) -> list[StudyFigure]:
     study = result.study
-    parameters = result.searched[:MAX_PARAMETERS]
+    parameters = result.searched[:_MAX_PARAMETERS]
     units = {c.id: rung_unit(study, c) for c in result.expansion.configurations}
     rows = searched_frame(study, result.frame, histories, searched=parameters, units=units)
     place = {group: i for i, group in enumerate(result.expansion.groups)}

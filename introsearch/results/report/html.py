@@ -23,7 +23,7 @@ from introsearch.study.group_label import group_block
 from introsearch.study.model import trial_name
 from introsearch.wording import setting
 
-MAX_FAILURES = 50
+_MAX_FAILURES = 50
 
 
 class _Page(NamedTuple):
@@ -72,7 +72,7 @@ def render_html(report: StudyReport, *, store_options: str = "", runs_url: str =
     """
     page = _Page(report, store_options, runs_url)
     bad = report.result.frame["status"].isin([Status.DIVERGED, Status.FAILED])
-    more = max(0, int(bad.sum()) - MAX_FAILURES)
+    more = max(0, int(bad.sum()) - _MAX_FAILURES)
     return _template().render(
         name=report.result.study.name,
         question=report.question,
@@ -81,7 +81,7 @@ def render_html(report: StudyReport, *, store_options: str = "", runs_url: str =
         chosen=_chosen_table(page),
         figures=report.figures,
         compute=report.compute.text(),
-        failures=_failures(report.result.frame[bad].head(MAX_FAILURES)),
+        failures=_failures(report.result.frame[bad].head(_MAX_FAILURES)),
         num_more_failures=f"{more:,}" if more else "",
         groups=[_group(page, group) for group in report.result.chosen],
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-RECENT = 50  # ended trials that concurrency is judged by: a study may continue on other machines
-OVERHEAD_MS = 60_000  # a shorter gap between trials is their cost, a longer one an interruption
+_RECENT = 50  # ended trials that concurrency is judged by: a study may continue on other machines
+_OVERHEAD_MS = 60_000  # a shorter gap between trials is their cost, a longer one an interruption
 
 
 class Span(NamedTuple):
@@ -25,12 +25,12 @@ def concurrency(ended: Sequence[Span], running: Sequence[Span]) -> float:
         ended: of all trials that have ended.
         running: of those at work now.
     """
-    spans = sorted([*sorted(ended, key=lambda s: s.end_ms)[-RECENT:], *running])
+    spans = sorted([*sorted(ended, key=lambda s: s.end_ms)[-_RECENT:], *running])
     work = sum(s.end_ms - s.start_ms for s in spans)
     busy = 0.0
     until = -float("inf")
     for start, end in spans:
-        since = until if start - until < OVERHEAD_MS else start
+        since = until if start - until < _OVERHEAD_MS else start
         busy += max(0.0, end - since)
         until = max(until, end)
     return work / busy if work > 0 and busy > 0 else 1.0

@@ -14,11 +14,11 @@ from introsearch.results.status.model import STATES, GroupStatus, StudyStatus, T
 from introsearch.statuses import ENDED, Status
 from introsearch.wording import count, duration
 
-NUM_LATEST = 5
+_NUM_LATEST = 5
 WIDE = 10_000
-WRAPPED = ("group", "why")  # on a narrow terminal
-ALWAYS_SHOWN = (Status.FINISHED, Status.PENDING)
-STYLES = {
+_WRAPPED = ("group", "why")  # on a narrow terminal
+_ALWAYS_SHOWN = (Status.FINISHED, Status.PENDING)
+_STYLES = {
     Status.FINISHED: "green",
     Status.RUNNING: "cyan",
     Status.DIVERGED: "yellow",
@@ -61,10 +61,10 @@ def _print_all(console: Console, status: StudyStatus, *, all_trials: bool) -> No
     decisions, failures = status.decisions(), status.failures()
     if decisions:
         console.print("\nLast decisions", style="bold")
-        console.print(_latest_table([(t, t.decision) for t in decisions[:NUM_LATEST]]))
+        console.print(_latest_table([(t, t.decision) for t in decisions[:_NUM_LATEST]]))
     if failures:
         console.print("\nDiverged or failed last", style="bold")
-        console.print(_latest_table([(t, t.reason) for t in failures[:NUM_LATEST]]))
+        console.print(_latest_table([(t, t.reason) for t in failures[:_NUM_LATEST]]))
     if all_trials:
         console.print("\nTrials", style="bold")
         table = _trial_table(status)
@@ -131,8 +131,8 @@ def _new_table(*columns: str, right: Sequence[str] = (), gap: int = 2) -> Table:
             name,
             justify="right" if name in right else "left",
             overflow="fold",
-            no_wrap=name not in WRAPPED,
-            min_width=8 if name in WRAPPED else None,
+            no_wrap=name not in _WRAPPED,
+            min_width=8 if name in _WRAPPED else None,
         )
     return table
 
@@ -141,7 +141,7 @@ def _group_table(status: StudyStatus, *, narrow: bool = False) -> Table:
     states = [
         state
         for state in STATES
-        if state in ALWAYS_SHOWN or any(row.counts[state] for row in status.groups)
+        if state in _ALWAYS_SHOWN or any(row.counts[state] for row in status.groups)
     ]
     right = (*states, "best")
     last = () if narrow else ("configuration",)
@@ -169,7 +169,7 @@ def _add_row(table: Table, *cells: str | Text) -> None:
 
 def _count(row: GroupStatus, state: Status) -> Text:
     number = row.counts[state]
-    return Text(f"{number:,}" if number else "", style=STYLES.get(state, ""))
+    return Text(f"{number:,}" if number else "", style=_STYLES.get(state, ""))
 
 
 def _latest_table(trials: Sequence[tuple[TrialStatus, str]]) -> Table:
@@ -215,7 +215,7 @@ def _why(trial: TrialStatus) -> str:
 
 
 def _state(trial: TrialStatus) -> Text:
-    return Text(trial.status, style=STYLES.get(trial.status, ""))
+    return Text(trial.status, style=_STYLES.get(trial.status, ""))
 
 
 def _value(value: float | None) -> str:

@@ -17,7 +17,7 @@ import yaml
 
 from introsearch.errors import ConfigError
 
-MAX_NODES = 100_000
+_MAX_NODES = 100_000
 _TAG = "tag:yaml.org,2002:"
 _MERGE = _TAG + "merge"
 _RESOLVERS = {
@@ -88,10 +88,10 @@ def read_document(path: str | Path) -> Document:
             key, or does not hold a mapping.
     """
     file = str(path)
-    return parse_document(_read_text(Path(path)), file=file)
+    return _parse_document(_read_text(Path(path)), file=file)
 
 
-def parse_document(text: str, *, file: str) -> Document:
+def _parse_document(text: str, *, file: str) -> Document:
     """As `read_document`, for text that was already read.
 
     Raises:
@@ -209,8 +209,8 @@ class _Builder:
 
     def build(self, node: yaml.Node, key: str) -> Any:
         self.num_nodes += 1
-        if self.num_nodes > MAX_NODES:
-            raise self.error(f"has more than {MAX_NODES:,} values", node, key, "use fewer aliases")
+        if self.num_nodes > _MAX_NODES:
+            raise self.error(f"has more than {_MAX_NODES:,} values", node, key, "use fewer aliases")
         if isinstance(node, yaml.ScalarNode):
             return self.scalar(node, key)
         if id(node) in self.open:

@@ -34,7 +34,7 @@ TOP_LEVEL = tuple(f.name for f in dataclasses.fields(Study) if f.compare)
 REQUIRED = ("trainer", "metric", "groups", "seeds", "parameters")
 _METRIC_KEYS = ("name", "goal")
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
-MAX_SUGGESTIONS = 1_000  # each costs more time than the one before it
+_MAX_SUGGESTIONS = 1_000  # each costs more time than the one before it
 VARIANT_NAME = r"[A-Za-z0-9_+-]+"
 
 
@@ -313,9 +313,9 @@ def _read_budget(root: Section, *, method: str) -> Budget:
             "max_trials",
             hint=f"add max_trials: ... to budget: {method} needs to know when to stop",
         )
-    if method == "tpe" and budget.max_trials is not None and budget.max_trials > MAX_SUGGESTIONS:
+    if method == "tpe" and budget.max_trials is not None and budget.max_trials > _MAX_SUGGESTIONS:
         raise section.error(
-            f"must be at most {MAX_SUGGESTIONS:,} for tpe, not {budget.max_trials:,}",
+            f"must be at most {_MAX_SUGGESTIONS:,} for tpe, not {budget.max_trials:,}",
             "max_trials",
             hint="it is the number of configurations per group; for more, use method: random",
         )

@@ -13,7 +13,7 @@ from introsearch.settings.fields import Bounds, field_type
 from introsearch.study.file.document import Document
 
 T = TypeVar("T")
-EXAMPLES = {  # of keys that a file must have
+_EXAMPLES = {  # of keys that a file must have
     "trainer": "sintrovae",
     "metric": "{name: hist_kl_paper, goal: minimize}",
     "groups": "[dataset, variant]",
@@ -57,7 +57,7 @@ class Section:
                 raise self.error("unknown key", name, hint=nearest_hint(name, legal))
         for name in required:
             if self.data.get(name) is None:
-                example = EXAMPLES.get(name, "...")
+                example = _EXAMPLES.get(name, "...")
                 hint = f"add {name}: {example} {'to ' + key if key else 'to the file'}"
                 raise self.error(f"the key {name!r} is missing", name, hint=hint)
 

@@ -11,7 +11,7 @@ from introsearch.study.group_label import group_label
 from introsearch.study.model import Study
 from introsearch.study.parameters import Parameter, dependency_order, label
 
-MAX_CONFIGURATIONS = 100_000
+_MAX_CONFIGURATIONS = 100_000
 
 
 class Space(NamedTuple):
@@ -81,9 +81,9 @@ def candidates(
                 yield space, values
         return
     num_draws = study.budget.max_trials or 0
-    if num_draws > MAX_CONFIGURATIONS:
+    if num_draws > _MAX_CONFIGURATIONS:
         raise ConfigError(
-            f"must be at most {MAX_CONFIGURATIONS:,}, not {num_draws:,}",
+            f"must be at most {_MAX_CONFIGURATIONS:,}, not {num_draws:,}",
             key="budget.max_trials",
             hint="it is the number of configurations per group",
         )
@@ -123,9 +123,9 @@ def _product(
             ]
         except ConfigError as error:
             raise in_file(study, variant, error, name=name) from None
-        if len(points) > MAX_CONFIGURATIONS:
+        if len(points) > _MAX_CONFIGURATIONS:
             raise ConfigError(
-                f"the grid of variant {variant!r} has more than {MAX_CONFIGURATIONS:,} points",
+                f"the grid of variant {variant!r} has more than {_MAX_CONFIGURATIONS:,} points",
                 key="parameters",
                 hint="list fewer values, or use method: random",
             )

@@ -32,7 +32,7 @@ from introsearch.study.parameters import Parameter
 from introsearch.study.search.spaces import Space
 from introsearch.study.search.suggestions import Suggestion
 
-NUM_ATTEMPTS = 10  # to suggest what has not been suggested yet
+_NUM_ATTEMPTS = 10  # to suggest what has not been suggested yet
 _SPACE = "space"
 
 
@@ -89,7 +89,7 @@ def suggest(
     )
     for suggestion, outcome in past:
         study.add_trial(_frozen(spaces, suggestion, outcome))
-    for _ in range(NUM_ATTEMPTS):  # each stays in Optuna's study as running, and repels the next
+    for _ in range(_NUM_ATTEMPTS):  # each stays in Optuna's study as running, and repels the next
         suggestion = _read(study.ask(), spaces)
         if is_new(suggestion):
             break

@@ -10,7 +10,7 @@ from introsearch.nets.shallow import ShallowVAE
 from introsearch.training.figure_data import Array
 
 IMAGES = 16
-COMPLETIONS = 3
+_COMPLETIONS = 3
 
 
 def pictures(
@@ -38,7 +38,7 @@ def pictures(
         shown["given"] = torch.cat([torch.full_like(rows[:, : nets.dims], 0.5), condition], dim=1)
     shown["reconstruction"] = _whole(nets, mu, condition)
     word = "completion" if has_quadrant else "of its label" if condition.numel() else "sample"
-    for i in range(COMPLETIONS):
+    for i in range(_COMPLETIONS):
         z = _from_prior(nets, len(rows), prior_stds=prior_stds, generator=generator)
         shown[f"{word} {i + 1}"] = _whole(nets, z, condition)
     return {what: _images(layout, of) for what, of in shown.items()}

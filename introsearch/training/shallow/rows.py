@@ -20,7 +20,7 @@ from introsearch.extensions import resolve
 from introsearch.nets.image_rows import ImageLayout
 
 BLOCK = 1_024  # rows made into numbers at a time
-WHITE = 255
+_WHITE = 255
 
 
 @dataclass(frozen=True)
@@ -121,14 +121,14 @@ def _rows(split: Split, condition: str | None, *, num_classes: int) -> Rows:
     if condition == "quadrant":
         (rest, quadrant), parts = split_quadrants(images), split_quadrants(pixels)
         layout = ImageLayout(shape, torch.cat(parts, dim=1)[0].argsort())
-        return Rows(torch.cat([rest, quadrant], dim=1), rest.shape[1], WHITE, layout)
+        return Rows(torch.cat([rest, quadrant], dim=1), rest.shape[1], _WHITE, layout)
     values, layout = images.flatten(1), ImageLayout(shape, pixels.flatten())
     dims = values.shape[1]
     if condition == "label":
         classes = torch.arange(num_classes, device=images.device)
-        one_hot = (split.labels[:, None] == classes).to(values.dtype) * WHITE
+        one_hot = (split.labels[:, None] == classes).to(values.dtype) * _WHITE
         values = torch.cat([values, one_hot], dim=1)
-    return Rows(values, dims, WHITE, layout)
+    return Rows(values, dims, _WHITE, layout)
 
 
 def correlated_rows(n: int, *, dims: int, rho: float, stream: Generator) -> Rows:

@@ -25,7 +25,7 @@ from introsearch.training.shallow.moments import (
 )
 from introsearch.training.shallow.rows import Rows
 
-EVALUATED = 10_000  # rows, the first ones, that are encoded to be looked at
+_EVALUATED = 10_000  # rows, the first ones, that are encoded to be looked at
 
 
 def read_modes(
@@ -52,7 +52,7 @@ def read_modes(
         stream: of the noise with which latents are drawn.
     """
     parts, sizes, draws = [], [], []
-    for block in rows.blocks(EVALUATED):
+    for block in rows.blocks(_EVALUATED):
         shape = (len(block), len(prior_stds), len(nets.logvars[0]))
         noise = torch.randn(shape, dtype=block.dtype, generator=stream, device=block.device)
         latents = draw_latents(nets, block, noise)

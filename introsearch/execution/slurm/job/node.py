@@ -19,14 +19,14 @@ from introsearch.execution.slurm.job.ports import free_port
 from introsearch.execution.slurm.job.private_folder import private_folder
 from introsearch.execution.slurm.job.watch import FirstNodeWatch
 
-OBJECT_STORE_BYTES = 200_000_000  # trials pass evaluations, not tensors
-VISIBLE = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "ZE_AFFINITY_MASK")
+_OBJECT_STORE_BYTES = 200_000_000  # trials pass evaluations, not tensors
+_VISIBLE = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "ZE_AFFINITY_MASK")
 END = signal.SIGUSR2  # srun hands it on; SIGTERM it turns into SIGKILL
-POLL_S, LOOK_S = 0.2, 10.0
+POLL_S, _LOOK_S = 0.2, 10.0
 END_PATIENCE_S = 5.0  # Ray says goodbye to its head, and waits for it even if it has died
 # After SIGTERM, which Slurm sends to all nodes of a job at once: the study needs Ray to stop its
 # trials and record them, and then says END. Slurm's KillWait is 30 s where a site keeps it.
-SIGTERM_PATIENCE_S = 22.0
+_SIGTERM_PATIENCE_S = 22.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,21 +40,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     watch = None if options.head else FirstNodeWatch(options.address, Continuation.read(options))
     with private_folder(options.temp_folder) as folder:
-        place = head_words(options.address) if options.head else [f"--address={options.address}"]
-        return _run([*ray_start(folder, num_cpus=options.num_cpus), *place], watch)
+        place = _head_words(options.address) if options.head else [f"--address={options.address}"]
+        return _run([*_ray_start(folder, num_cpus=options.num_cpus), *place], watch)
 
 
 def _run(command: list[str], watch: FirstNodeWatch | None) -> int:
     """Until Ray ends here, and not on the first node too, or somebody says so."""
     ends: list[float] = []  # when somebody wants it to
-    for number, patience in ((END, 0.0), (signal.SIGTERM, SIGTERM_PATIENCE_S)):
+    for number, patience in ((END, 0.0), (signal.SIGTERM, _SIGTERM_PATIENCE_S)):
         signal.signal(number, lambda *_, after=patience: ends.append(time.monotonic() + after))
-    child, next_look = subprocess.Popen(command), time.monotonic() + LOOK_S
+    child, next_look = subprocess.Popen(command), time.monotonic() + _LOOK_S
     while time.monotonic() < min(ends, default=math.inf):
         if child.poll() is not None and (watch is None or watch.sees_head()):
             break
         if watch is not None and time.monotonic() > next_look:
-            next_look = time.monotonic() + LOOK_S
+            next_look = time.monotonic() + _LOOK_S
             if not watch.sees_head() and watch.is_in_charge():
                 watch.go_on()
                 break
@@ -67,7 +67,7 @@ def _run(command: list[str], watch: FirstNodeWatch | None) -> int:
         return child.wait()
 
 
-def ray_start(folder: Path, *, num_cpus: int) -> list[str]:
+def _ray_start(folder: Path, *, num_cpus: int) -> list[str]:
     """The command that starts Ray on a node; its files are in `folder`.
 
     Ray lets everybody write into its own folder, hence one below. Ports that Ray does not choose
@@ -82,11 +82,11 @@ def ray_start(folder: Path, *, num_cpus: int) -> list[str]:
         f"--temp-dir={folder / 'r'}",
         f"--num-cpus={num_cpus}",
         f"--num-gpus={num_gpus()}",
-        f"--object-store-memory={OBJECT_STORE_BYTES}",
+        f"--object-store-memory={_OBJECT_STORE_BYTES}",
     ]
 
 
-def head_words(address: str) -> list[str]:
+def _head_words(address: str) -> list[str]:
     """More of it, for Ray's head."""
     host, _, port = address.rpartition(":")
     words = ["--head", f"--node-ip-address={host}", f"--port={port}", "--include-dashboard=false"]
@@ -97,7 +97,7 @@ def head_words(address: str) -> list[str]:
 
 def num_gpus() -> int:
     """GPUs that Slurm gave to this step; others may be visible, and are not ours."""
-    for name in VISIBLE:
+    for name in _VISIBLE:
         if devices := os.environ.get(name):
             return 0 if devices == "NoDevFiles" else len(devices.split(","))
     return 0

@@ -13,9 +13,9 @@ from filelock import lock_descriptor
 
 from introsearch.errors import ClusterError
 
-PREFIX = "introsearch-"
+_PREFIX = "introsearch-"
 ENOUGH_BYTES = 20 * 2**20  # Ray hangs where it cannot write
-LENGTH = len(PREFIX) + 8  # of their names
+LENGTH = len(_PREFIX) + 8  # of their names
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def private_folder(parent: Path) -> Iterator[Path]:
     try:
         if (free := shutil.disk_usage(parent).free) < ENOUGH_BYTES:
             raise ClusterError(f"{parent} is full ({free / 2**20:.0f} MiB are free)", hint=hint)
-        hidden = Path(tempfile.mkdtemp(prefix=f".{PREFIX}", dir=parent))  # with mode 0700
+        hidden = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}", dir=parent))  # with mode 0700
     except OSError as error:
         message = f"no folder can be made in {parent}: {error.strerror}"
         raise ClusterError(message, hint=hint) from error
@@ -52,7 +52,7 @@ def private_folder(parent: Path) -> Iterator[Path]:
 
 def remove_abandoned(parent: Path) -> None:
     """Remove folders of processes of this user that have been killed."""
-    for folder in parent.glob(f"{PREFIX}????????"):
+    for folder in parent.glob(f"{_PREFIX}????????"):
         with suppress(OSError):  # it has gone meanwhile, or there are no locks
             if folder.lstat().st_uid == os.getuid():
                 _remove_if_free(folder)

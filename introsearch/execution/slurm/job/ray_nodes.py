@@ -16,7 +16,7 @@ from introsearch.execution.slurm.job.node import END
 from introsearch.execution.slurm.job.ports import address_towards, free_port
 from introsearch.execution.slurm.job.steps import step_command, step_environment
 
-NODES_PATIENCE_S = 90.0
+_NODES_PATIENCE_S = 90.0
 END_PATIENCE_S = 10.0
 POLL_S = 0.2
 STARTED = "Ray runtime started"  # what `ray start` of Ray 2.60 says once its node can be used
@@ -109,7 +109,7 @@ class RayNodes:
 
     def _wait_for(self, nodes: Sequence[str]) -> None:
         """Until all are up, or have had their time; then the study starts with those that are."""
-        end = time.monotonic() + NODES_PATIENCE_S
+        end = time.monotonic() + _NODES_PATIENCE_S
         missing = list(nodes)
         while missing and not self.is_over() and time.monotonic() < end:
             missing = [node for node in missing if STARTED not in self._words(node)]

@@ -14,15 +14,15 @@ from introsearch.execution.slurm.job.allocation import Allocation
 
 # Options of the job that srun would take for those of every step. Memory: --mem says all of it, and
 # two that contradict each other, one of them from an outer job, end srun.
-NOT_FOR_STEPS = (
+_NOT_FOR_STEPS = (
     *("CPUS_PER_TASK", "GPUS_PER_TASK", "NTASKS", "NPROCS", "NTASKS_PER_NODE", "NTASKS_PER_CORE"),
     *("NTASKS_PER_SOCKET", "NTASKS_PER_GPU", "TRES_PER_TASK", "DISTRIBUTION", "EXACT", "WAIT"),
     *("GPUS", "MEM_PER_CPU", "MEM_PER_GPU", "MEM_PER_NODE"),
 )
 # All of the job's memory, and what `setup:` has set even where the job was submitted without.
-ANYWHERE = ("--mem=0", "--export=ALL", "--mpi=none")
+_ANYWHERE = ("--mem=0", "--export=ALL", "--mpi=none")
 POLL_S = 0.2
-CHECK = """\
+_CHECK = """\
 test -d "$1" || { echo "error: $SLURMD_NODENAME does not see the folder $1"; exit 1; }
 test -r "$3" || { echo "error: $SLURMD_NODENAME does not see the study file $3"; exit 1; }
 test -x "$2" || { echo "error: $SLURMD_NODENAME has no $2"; exit 1; }
@@ -48,8 +48,8 @@ def check_nodes(
     count = str(len(allocation.nodes))
     step = subprocess.Popen(
         [
-            *("srun", "--overlap", "--nodes", count, "--ntasks", count, *ANYWHERE),
-            *("bash", "-c", CHECK, "bash", str(folder), sys.executable, study),
+            *("srun", "--overlap", "--nodes", count, "--ntasks", count, *_ANYWHERE),
+            *("bash", "-c", _CHECK, "bash", str(folder), sys.executable, study),
         ],
         env=step_environment(),
         stdin=subprocess.DEVNULL,
@@ -83,7 +83,7 @@ def step_command(node: str, *, gpus: int) -> list[str]:
             job with ``--gpus``, and gives one of a job with ``--gpus-per-task`` a task's share.
     """
     return [
-        *("srun", "--overlap", "--nodes=1", "--ntasks=1", f"--nodelist={node}", *ANYWHERE),
+        *("srun", "--overlap", "--nodes=1", "--ntasks=1", f"--nodelist={node}", *_ANYWHERE),
         *("--cpu-bind=none", "--kill-on-bad-exit=0"),
         *([f"--gpus={gpus}"] if gpus else []),
     ]
@@ -91,5 +91,5 @@ def step_command(node: str, *, gpus: int) -> list[str]:
 
 def step_environment() -> dict[str, str]:
     """This process's, without what would give a step less than the job has."""
-    dropped = {f"{prefix}_{name}" for name in NOT_FOR_STEPS for prefix in ("SLURM", "SRUN")}
+    dropped = {f"{prefix}_{name}" for name in _NOT_FOR_STEPS for prefix in ("SLURM", "SRUN")}
     return {name: value for name, value in os.environ.items() if name not in dropped}

@@ -27,10 +27,10 @@ EXIT_BAD_INPUT, EXIT_INTERRUPTED = 2, 130
 # For the study to record what was interrupted; Ray Tune first gives busy trials 10 s. After SIGTERM
 # Slurm kills what is left within its KillWait, of 30 s if the site has not changed it.
 PATIENCE_S = {signal.SIGUSR1: 60.0, signal.SIGTERM: 20.0}
-HEADLESS_PATIENCE_S = 10.0  # without Ray's head it can do no more, and may hang
-REMIND_AFTER_S = 40.0
-REQUEUE_PATIENCE_S = 60.0
-MAX_DEATHS = 3  # of Ray's head or the driver, within one job
+_HEADLESS_PATIENCE_S = 10.0  # without Ray's head it can do no more, and may hang
+_REMIND_AFTER_S = 40.0
+_REQUEUE_PATIENCE_S = 60.0
+_MAX_DEATHS = 3  # of Ray's head or the driver, within one job
 
 
 class Supervisor:
@@ -73,17 +73,17 @@ class Supervisor:
 
     def run(self) -> int:
         """Run the study, again if Ray's head dies under it; its exit code."""
-        for death in range(MAX_DEATHS + 1):
+        for death in range(_MAX_DEATHS + 1):
             try:
                 code = self._attempt()
             finally:
                 self.ray.stop()
             if code is not None:
                 return code
-            if death < MAX_DEATHS:
+            if death < _MAX_DEATHS:
                 say("Ray's head or the study's process died: both start again, from the record.")
         raise ClusterError(
-            f"Ray's head or the study's process died {MAX_DEATHS + 1} times",
+            f"Ray's head or the study's process died {_MAX_DEATHS + 1} times",
             hint=f"their last words are in {self.folder}; the same command continues",
         )
 
@@ -113,7 +113,7 @@ class Supervisor:
         if self.asked_to_end is None:
             return False
         self._note_end()
-        if time.monotonic() - self.told_to_end > REMIND_AFTER_S and not self.is_reminded:
+        if time.monotonic() - self.told_to_end > _REMIND_AFTER_S and not self.is_reminded:
             # It ignores further signals, but not Ctrl-C, lest the first was lost.
             self.is_reminded = True
             self.driver.send_signal(signal.SIGINT)
@@ -136,7 +136,7 @@ class Supervisor:
         assert self.driver is not None
         if self.driver.poll() is None:
             self.driver.terminate()
-        patience = HEADLESS_PATIENCE_S
+        patience = _HEADLESS_PATIENCE_S
         if self.asked_to_end is not None:
             self._note_end()
             patience = self._time_left()
@@ -188,7 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if code == EXIT_INTERRUPTED and continuation.is_wanted(supervisor.asked_to_end):
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # Slurm ends with it a job that it requeues
         if continuation.go_on() and supervisor.asked_to_end == signal.SIGUSR1:
-            time.sleep(REQUEUE_PATIENCE_S)  # our own end would be the job's, not this start's
+            time.sleep(_REQUEUE_PATIENCE_S)  # our own end would be the job's, not this start's
     return code
 
 
