@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import TYPE_CHECKING
 
 from introsearch.cluster.file import Cluster, SlurmCluster
 from introsearch.commands.options import EXIT_DONE, use_folders
@@ -13,13 +12,11 @@ from introsearch.commands.study_options import batch_script, cluster_of, study_o
 from introsearch.execution.machine import check_resources, local_cpus
 from introsearch.execution.preflight.stage_1 import check_stage_1
 from introsearch.planning.plan import plan_dict, plan_text
+from introsearch.planning.summary import StudyCosts
 from introsearch.planning.text import costs_text
 from introsearch.record.address import without_password
 from introsearch.study.model import Study
 from introsearch.study.search.expand import Expansion, expand
-
-if TYPE_CHECKING:
-    from introsearch.planning.summary import StudyCosts
 
 
 def run(options: argparse.Namespace) -> int:
