@@ -7,12 +7,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from mlflow import MlflowClient
-
 from introsearch.errors import ConfigError, IntrosearchError
 from introsearch.record.address import existing_uri
 from introsearch.record.results import read_result, read_study
-from introsearch.record.store import open_store
+from introsearch.record.store import Store, open_store
 from introsearch.results.result import StudyResult
 from introsearch.results.tables.formats import FORMATS
 
@@ -30,7 +28,7 @@ def parser(text: str, *, study: str) -> argparse.ArgumentParser:
     return options
 
 
-def read(options: argparse.Namespace) -> tuple[MlflowClient, StudyResult]:
+def read(options: argparse.Namespace) -> tuple[Store, StudyResult]:
     """The study that the options name.
 
     Raises:

@@ -59,12 +59,10 @@ def simulations() -> None:
 
 def recorded(file: Path, name: str, runs_dir: Path) -> None:
     """The study's own ladder, over its trials in many orders."""
-    from introsearch.record import tags as record
     from introsearch.record.address import default_uri
-    from introsearch.record.runs import find_experiment, runs_of
+    from introsearch.record.runs import find_experiment, read_seed_runs, read_values
     from introsearch.record.store import open_store
     from introsearch.study.file.loader import load_study
-    from introsearch.study.model import trial_name
     from introsearch.study.search.expand import expand, ladder_order
     from introsearch.study.stopping.schedule import rungs_of
 
@@ -73,11 +71,14 @@ def recorded(file: Path, name: str, runs_dir: Path) -> None:
     if early is None:
         raise SystemExit(f"{file} has no early_terminate")
     client = open_store(default_uri(runs_dir))
-    runs = {}
-    for run in runs_of(client, find_experiment(client, name), level="seed"):
-        tags = run.data.tags
-        trial = trial_name(tags[record.CONFIG_ID], int(tags[record.SEED]))
-        runs[trial] = run.info.run_id
+    experiment_id = find_experiment(client, name)
+    runs = {
+        r.entry.name: r for r in read_seed_runs(client, experiment_id, attributes=(), metrics=())
+    }
+
+    def history(trial: str, key: str) -> dict[int, float]:
+        return read_values(client, runs[trial], name=key)
+
     worst = math.inf if study.metric.goal == "minimize" else -math.inf  # diverged
     compared_by = [metric] + ([f"averaged/{metric}"] if early.averaged else [])
     for group in expansion.groups:
@@ -86,9 +87,9 @@ def recorded(file: Path, name: str, runs_dir: Path) -> None:
         rungs, *others = {rungs_of(study, c) for c in expansion.members[group]}
         if others:
             raise SystemExit(f"{group}: the epochs of its configurations differ in length")
-        final = {n: history(client, runs[n], metric).get(max(lengths), worst) for n in order}
+        final = {n: history(n, metric).get(max(lengths), worst) for n in order}
         for key in compared_by:
-            curves = {n: history(client, runs[n], key) for n in order}
+            curves = {n: history(n, key) for n in order}
             found = []
             rng = random.Random(0)
             for _ in range(ORDERS):
@@ -105,12 +106,6 @@ def recorded(file: Path, name: str, runs_dir: Path) -> None:
                     )
                 )
             say(f"{group}: {len(order)} trials, rungs {rungs}, by {key}", found)
-
-
-def history(client: object, run_id: str, key: str) -> dict[int, float]:
-    """A metric by iteration."""
-    points = client.get_metric_history(run_id, key)  # type: ignore[attr-defined]
-    return {point.step: point.value for point in points}
 
 
 def say(what: str, found: Sequence[Hindsight]) -> None:

@@ -9,13 +9,13 @@ from typing import Literal
 
 import pandas as pd
 from matplotlib.figure import Figure
-from mlflow import MlflowClient
 
 from introsearch.errors import ConfigError, nearest_hint
 from introsearch.figures.style import image
 from introsearch.files import write_atomically
 from introsearch.papers.group_figure import draw_groups
 from introsearch.record.runs import find_experiment, read_histories
+from introsearch.record.store import Store
 from introsearch.results.result import StudyResult
 from introsearch.statuses import Status
 
@@ -30,7 +30,7 @@ def add_out(options: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 
 def over_training(
-    client: MlflowClient,
+    client: Store,
     result: StudyResult,
     runs: pd.DataFrame,
     *,

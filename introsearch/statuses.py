@@ -32,7 +32,6 @@ class Status(StrEnum):
 
 
 ENDED: Final = frozenset({Status.FINISHED, Status.STOPPED, Status.DIVERGED, Status.FAILED})
-SETTLED: Final = ENDED - {
-    Status.FAILED
-}  # a crash is worth another attempt when the study runs again
+# A crash is worth another attempt when the study runs again.
+SETTLED: Final = ENDED - {Status.FAILED}
 OPEN: Final = frozenset({Status.PENDING, Status.RUNNING, Status.INTERRUPTED})

@@ -25,7 +25,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from introsearch.record import tags as record
+from introsearch.record import tags
 from introsearch.record.runs import find_experiment, runs_of
 from introsearch.record.store import open_store
 from introsearch.registry import is_timing
@@ -53,17 +53,17 @@ def whole_record(study: Study) -> dict[tuple[str, ...], dict[str, Any]]:
     experiment = find_experiment(client, "tiny")
     for level in ("study", "configuration", "seed"):
         for run in runs_of(client, experiment, level=level):
-            tags, run_id = run.data.tags, run.info.run_id
-            key = (level, tags.get(record.CONFIG_ID, ""), tags.get(record.SEED, ""))
+            texts, run_id = run.data.tags, run.info.run_id
+            key = (level, texts.get(tags.CONFIG_ID, ""), texts.get(tags.SEED, ""))
             assert key not in entries, f"two runs of {key}"
             names[run_id] = " ".join(key)
             paths = [artifact.path for artifact in client.list_artifacts(run_id)]
             entries[key] = {
-                "parent": names.get(tags.get("mlflow.parentRunId", "")),
+                "parent": names.get(texts.get("mlflow.parentRunId", "")),
                 "status": run.info.status,
                 "tags": {
                     name: value.replace(str(study.folder.resolve()), "")
-                    for name, value in tags.items()
+                    for name, value in texts.items()
                     if name != "mlflow.parentRunId"
                 },
                 "parameters": run.data.params,

@@ -23,7 +23,7 @@ from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlMetric, Sq
 from sqlalchemy import create_engine, func, insert, select
 
 from introsearch.cli import main as introsearch
-from introsearch.record import tags as record
+from introsearch.record import tags
 from introsearch.record.recorder import open_recorder
 from introsearch.record.store import open_store
 from introsearch.statuses import Status
@@ -131,18 +131,18 @@ def _invented(
     end = 30_000 if not is_stopped else 18_000 if level < 1 / 3 else 6_000
     settings = trial.configuration.settings
     own = {
-        record.CONFIG_ID: trial.configuration.id,
-        record.SEED: str(trial.seed),
-        record.STAGE: trial.stage,
-        record.STATUS: Status.STOPPED if is_stopped else Status.FINISHED,
-        record.ITERATION: str(end),
-        record.SETTINGS: json.dumps(settings),
-        record.GROUPS: json.dumps(trial.configuration.groups),
+        tags.CONFIG_ID: trial.configuration.id,
+        tags.SEED: str(trial.seed),
+        tags.STAGE: trial.stage,
+        tags.STATUS: Status.STOPPED if is_stopped else Status.FINISHED,
+        tags.ITERATION: str(end),
+        tags.SETTINGS: json.dumps(settings),
+        tags.GROUPS: json.dumps(trial.configuration.groups),
     }
     run = model[SqlRun][0] | {"run_uuid": run_id, "end_time": 1_700_000_000_000 + 1_000 * number}
     yield SqlRun, [run]
-    tags = {row["key"]: row["value"] for row in model[SqlTag]} | own
-    yield SqlTag, [{"key": k, "value": v, "run_uuid": run_id} for k, v in tags.items()]
+    texts = {row["key"]: row["value"] for row in model[SqlTag]} | own
+    yield SqlTag, [{"key": k, "value": v, "run_uuid": run_id} for k, v in texts.items()]
     points = [
         {
             "run_uuid": run_id,

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from introsearch.record import tags as record
+from introsearch.record import tags
 from introsearch.record.runs import find_experiment, runs_of
 from introsearch.record.store import open_store
 from introsearch.statuses import Status
@@ -131,15 +131,15 @@ class Study:
         client = open_store(f"sqlite:///{self.runs / 'mlflow.db'}")
         entries: dict[tuple[str, str], dict[str, Any]] = {}
         for run in runs_of(client, find_experiment(client, "tiny"), level="seed"):
-            tags, run_id = run.data.tags, run.info.run_id
-            key = (tags[record.CONFIG_ID], tags[record.SEED])
+            texts, run_id = run.data.tags, run.info.run_id
+            key = (texts[tags.CONFIG_ID], texts[tags.SEED])
             assert key not in entries, f"two runs of {key}"
-            words = (record.STATUS, record.DECISION, record.RUNGS, record.REASON)
+            words = (tags.STATUS, tags.DECISION, tags.RUNGS, tags.REASON)
             entries[key] = {
                 "run_id": run_id,
                 "start": run.info.start_time,
                 "mlflow": run.info.status,
-                "words": {word: tags.get(word) for word in words},
+                "words": {word: texts.get(word) for word in words},
                 "artifacts": [artifact.path for artifact in client.list_artifacts(run_id)],
                 "points": {
                     name: [(p.step, p.value) for p in client.get_metric_history(run_id, name)]
@@ -189,7 +189,7 @@ def study(tmp_path: Path, empty_database: Path) -> Iterator[Study]:
 
 def test_a_study_runs_to_its_end(whole: Study) -> None:
     entries = whole.record()
-    stages = [entry["words"][record.STATUS] for entry in entries.values()]
+    stages = [entry["words"][tags.STATUS] for entry in entries.values()]
     assert stages.count(Status.FINISHED) >= 4
     assert Status.STOPPED in stages
     assert len(entries) == 6 + 4
@@ -253,7 +253,7 @@ def progress(study: Study) -> None:
 def check_interrupted(study: Study) -> None:
     assert "Traceback" not in study.log.read_text()
     entries = study.record().values()
-    statuses = {entry["words"][record.STATUS] for entry in entries}
+    statuses = {entry["words"][tags.STATUS] for entry in entries}
     assert Status.INTERRUPTED in statuses
     assert statuses.isdisjoint({Status.RUNNING, Status.FAILED}), entries
     assert "RUNNING" not in {entry["mlflow"] for entry in entries}
@@ -312,13 +312,13 @@ def test_a_trial_without_enough_memory_says_so(study: Study) -> None:
     )
     study.start()
     assert study.wait() == 1, study.log.read_text()
-    reasons = [entry["words"][record.REASON] for entry in study.record().values()]
+    reasons = [entry["words"][tags.REASON] for entry in study.record().values()]
     assert [r.startswith("out of memory") for r in reasons].count(True) == 1, reasons
     (reason,) = filter(None, reasons)
     assert f" failed: {reason}\n" in study.log.read_text()
     assert f"No trial finished in hungry:Hungry: 1 failed ({reason}).\n" in study.log.read_text()
     assert "max_concurrent_trials" in reason
-    assert [e["words"][record.STATUS] for e in study.record().values()].count("finished") == 2
+    assert [e["words"][tags.STATUS] for e in study.record().values()].count("finished") == 2
 
 
 def test_a_grown_study_runs_only_what_is_new(whole: Study) -> None:

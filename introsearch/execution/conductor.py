@@ -15,7 +15,7 @@ from introsearch.files import checkpoint_path, figure_paths, traceback_path
 from introsearch.record.recorder import Recorder
 from introsearch.statuses import SETTLED, Status
 from introsearch.study.model import Configuration, Study, Trial, trial_name
-from introsearch.study.search.tpe import Outcome
+from introsearch.study.search.suggestions import Outcome
 from introsearch.study.stopping.compared import compared_value, fewest_active_units
 from introsearch.study.stopping.ladder import Decision, Ladder
 from introsearch.study.stopping.schedule import rung_unit, rungs_of

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from introsearch.record.recorder import Recorder
 from introsearch.statuses import Status
 from introsearch.study.model import Study, Trial, sign_of
-from introsearch.study.search.tpe import Outcome
+from introsearch.study.search.suggestions import Outcome
 from introsearch.study.stopping.schedule import rung_unit, rungs_of
 
 _SOUND = {Status.FINISHED, Status.STOPPED}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,8 @@ from rich.table import Table
 
 from introsearch.results.status.model import GroupStatus, StudyStatus
 from introsearch.statuses import ENDED, Status
-from introsearch.wording import duration
+from introsearch.study.model import Stage
+from introsearch.wording import count, duration
 
 if TYPE_CHECKING:
     from introsearch.execution.conductor import Conductor
@@ -44,7 +45,8 @@ class Progress:
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(highlight=False, soft_wrap=True)
         self._live: Live | None = None
-        self._stage = ""
+        self._stage: Stage = "select"
+        self._title = ""
         self._look: Look | None = None
         self._stage_start = self._next_look = time.monotonic()
         self._reasons: set[str] = set()
@@ -68,18 +70,22 @@ class Progress:
         """Print a line that stays."""
         self.console.print(text, markup=False)
 
-    def start_stage(self, name: str, conductor: Conductor, *, look: Look) -> None:
+    def start_stage(
+        self, stage: Stage, conductor: Conductor, *, look: Look, again: bool = False
+    ) -> None:
         """Announce a stage: how much there is to do, and how much is done already.
 
         Args:
-            name: of the stage; its first word is ``select`` or ``report``.
+            stage: the stage.
             conductor: of the stage.
+            again: the stage goes on with trials that it had stopped.
             look: finds out where the study stands.
         """
-        self._stage, self._stage_start, self._look = name, time.monotonic(), look
+        self._stage, self._stage_start, self._look = stage, time.monotonic(), look
+        self._title = f"{stage}, continued" if again else stage
         total, left = conductor.num_trials, len(conductor.pending()) + conductor.to_come()
         done = f", {total - left} already recorded" if left < total else ""
-        self.say(f"{name}: {total:,} trials{done}")
+        self.say(f"{self._title}: {count(total, 'trial')}{done}")
         # A terminal does not wait for a first report; a log has just got its line.
         self._next_look = time.monotonic() if self._live else time.monotonic() + _LOG_EVERY_S
         self.update(conductor)
@@ -92,9 +98,11 @@ class Progress:
             return
         status = self._look()
         if self._live:
-            self._live.update(_table(self._stage, status), refresh=True)
+            self._live.update(_table(self._title, _rows(self._stage, status), status), refresh=True)
         else:
-            self.say(_line(self._stage, status, minutes=(start - self._stage_start) / 60))
+            minutes = (start - self._stage_start) / 60
+            counts = _rows(self._stage, status)[-1].counts
+            self.say(f"{_line(self._title, counts, minutes=minutes)}{_time_to_go(status)}")
         cost = time.monotonic() - start
         self._next_look = start + max(
             _REDRAW_EVERY_S if self._live else _LOG_EVERY_S, cost / _LARGEST_SHARE
@@ -107,26 +115,25 @@ class Progress:
                 self.say(f"{name} failed: {reason}")
 
 
-def _rows(stage: str, status: StudyStatus) -> list[GroupStatus]:
+def _rows(stage: Stage, status: StudyStatus) -> list[GroupStatus]:
     """The groups of the stage, and all of them together as the last."""
-    return [row for row in status.groups if stage.startswith(row.stage)]
+    return [row for row in status.groups if row.stage == stage]
 
 
-def _line(stage: str, status: StudyStatus, *, minutes: float) -> str:
-    counts = _rows(stage, status)[-1].counts
+def _line(title: str, counts: Mapping[Status, int], *, minutes: float) -> str:
     ended = sum(counts[s] for s in ENDED)
     shown = [f"{counts[s]:,} {s}" for s in _ORDER if counts[s] and s != Status.PENDING]
     return (
-        f"{stage} {ended:,}/{sum(counts.values()):,} after {minutes:.0f} min: "
-        f"{', '.join(shown) or 'starting'}{_time_to_go(status)}"
+        f"{title} {ended:,}/{sum(counts.values()):,} after {minutes:.0f} min: "
+        f"{', '.join(shown) or 'starting'}"
     )
 
 
-def _table(stage: str, status: StudyStatus) -> Table:
+def _table(title: str, rows: Sequence[GroupStatus], status: StudyStatus) -> Table:
     """A line per group; states that no trial is in are left out, to fit a narrow terminal."""
-    *groups, total = _rows(stage, status)
+    *groups, total = rows
     states = [s for s in _ORDER if total.counts[s] or s in _ALWAYS_SHOWN]
-    title = f"{stage} by {status.metric}{_time_to_go(status)}"
+    title = f"{title} by {status.metric}{_time_to_go(status)}"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     table.add_column("group")
     for name in (*states, "best"):

@@ -1,4 +1,4 @@
-"""One `introsearch run` of a study: its store and folder held, the study brought to its end, told.
+"""Runs a study from the command line: holds its store and folder, runs it, says what it found.
 
 Imports Ray and MLflow. `execution.ray.environment.prepare_environment` comes before.
 """

@@ -1,4 +1,4 @@
-"""Where `node` was before version 0.2: batch scripts of queued jobs name this module.
+"""Where `node` was before version 0.2: supervisors of running jobs start it by this name.
 
 To be removed in the release after that.
 """

@@ -25,7 +25,7 @@ from introsearch.results.statistics import seed_statistics
 from introsearch.results.status.model import StudyStatus
 from introsearch.results.status.standing import standing
 from introsearch.statuses import Status
-from introsearch.study.model import Resources, Study, Trial, trial_name
+from introsearch.study.model import Resources, Stage, Study, Trial, trial_name
 from introsearch.study.search.expand import (
     Expansion,
     expand,
@@ -118,7 +118,7 @@ class StudyRunner:
         }
         while revived := best_stopped(self.study, self.recorder, groups):
             self.progress.say("A group has no trial that finished: its best stopped one goes on.")
-            self._run_stage("select, continued", revived, {}, reopen_stopped=True)
+            self._run_stage("select", revived, {}, reopen_stopped=True)
 
     def _report(self, chosen: Mapping[str, str]) -> None:
         trials = report_trials(self.study, self.expansion, chosen)
@@ -127,7 +127,7 @@ class StudyRunner:
 
     def _run_stage(
         self,
-        name: str,
+        stage: Stage,
         trials: Sequence[Trial],
         ladders: Mapping[str, Ladder],
         *,
@@ -143,7 +143,8 @@ class StudyRunner:
             reopen_stopped=reopen_stopped,
             suggester=suggester,
         )
-        self.progress.start_stage(name, conductor, look=self._look)
+        again = stage == "select" and reopen_stopped
+        self.progress.start_stage(stage, conductor, look=self._look, again=again)
         if conductor.done:
             return
         if self.resources is None:

@@ -9,12 +9,12 @@ from introsearch.record.recorder import Recorder
 from introsearch.study.model import Configuration, Study, Tpe
 from introsearch.study.search.spaces import group_spaces
 from introsearch.study.search.suggestions import (
+    Outcome,
     Suggested,
     Suggestion,
     configuration_of,
     suggestions_by_group,
 )
-from introsearch.study.search.tpe import Outcome, suggest
 
 OutcomeOf = Callable[[str], Outcome | None]
 
@@ -73,6 +73,8 @@ class Suggester:
 
     def _suggest(self, group: str) -> Configuration | None:
         """Make and record a group's next suggestion; None if it has that configuration already."""
+        from introsearch.study.search.tpe import suggest  # imports Optuna: grids need none
+
         made, outcomes, spaces = self._made[group], self._outcomes[group], self._spaces[group]
         num_known = max(0, len(made) - self.settings.num_parallel + 1)  # more may be, by chance
         known = [outcomes[i] if i < num_known else None for i in range(len(made))]

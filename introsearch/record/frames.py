@@ -1,6 +1,5 @@
 """From MLflow to one data frame per study: for tables and figures, and for notebooks of your own.
 
-from introsearch.trial.evaluation import TIMES
 from introsearch.record.frames import tidy_frame
 from introsearch.record.store import open_store
 
@@ -39,7 +38,7 @@ def tidy_frame(client: MlflowClient, name: str) -> pd.DataFrame:
 
     Returns:
         Columns study, group, variant, config_id, seed, stage (``select`` or ``report``), status
-        (see `record.tags`), metric, value (the last one), extractor (whose features
+        (see `statuses`), metric, value (the last one), extractor (whose features
         fid_gen and its kin compare; empty without one), iteration, seconds (on the trial),
         evaluation_seconds (of these, for metrics and figures), reason,
         decision, run_id (of MLflow), ``param.*`` (every setting) and ``version.*`` (of packages,

@@ -93,6 +93,7 @@ def read_values(client: MlflowClient, run: SeedRun, *, name: str) -> dict[int, f
     return {p.step: p.value for p in client.get_metric_history(run.run_id, name)}
 
 
+@store_errors
 def read_histories(
     client: MlflowClient, experiment_id: str, run_ids: Collection[str], *, metric: str
 ) -> dict[str, dict[int, float]]:
@@ -153,6 +154,7 @@ def runs_of(
             return
 
 
+@store_errors
 def read_expansion(client: MlflowClient, study: Study) -> Expansion:
     """A study's configurations; those of tpe are in its record.
 
@@ -164,6 +166,7 @@ def read_expansion(client: MlflowClient, study: Study) -> Expansion:
     return expand_suggested(study, read_suggested(client, find_experiment(client, study.name)))
 
 
+@store_errors
 def read_suggested(client: MlflowClient, experiment_id: str) -> list[Suggested]:
     """What tpe has suggested so far."""
     runs = runs_of(client, experiment_id, level="configuration")
@@ -171,6 +174,7 @@ def read_suggested(client: MlflowClient, experiment_id: str) -> list[Suggested]:
     return [entry.suggested for entry in entries if entry.suggested is not None]
 
 
+@store_errors
 def find_experiment(client: MlflowClient, name: str) -> str:
     """The id of a study's experiment.
 

@@ -16,7 +16,7 @@ from introsearch.results.status.standing import standing
 from introsearch.study.stopping.compared import ACTIVE_UNITS, fewest_active_units
 from introsearch.trial.evaluation import EVALUATION_SECONDS, SECONDS, TIMES
 
-_ATTRIBUTES = ("reason", "decision", "iteration")
+_ATTRIBUTES = ("stage", "reason", "decision", "iteration")
 
 
 @store_errors
@@ -90,6 +90,7 @@ def recorded_trial(
         run_id=run_id,
         config_id=entry.config_id,
         seed=entry.seed,
+        stage=entry.stage,
         status=entry.status,
         reason=entry.reason,
         decision=entry.decision,

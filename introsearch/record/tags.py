@@ -1,7 +1,7 @@
 """What the runs of a study say in their tags: one typed entry per level of runs.
 
-Tags are plain words or JSON, and this module alone writes and reads them. Nothing is read out of
-the names of runs.
+Tags are plain words or JSON, and this module alone turns them into entries and back; its siblings
+name some where they search for runs. Nothing is read out of the names of runs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ VARIANTS = "introsearch.variants"
 STAGE = "introsearch.stage"
 CHOSEN = "introsearch.chosen_in"
 SUGGESTED = "introsearch.suggested"
-MODULE_FOLDERS = "introsearch.module_folders"
+_MODULE_FOLDERS = "introsearch.module_folders"
 ITERATION = "introsearch.iteration"
 EXTRACTOR = "introsearch.extractor"
 EXPANSION = "introsearch.expansion"
@@ -96,7 +96,7 @@ class StudyEntry:
     def to_tags(self) -> dict[str, str]:
         return self.origin.to_tags() | {
             STATUS: self.status.value,
-            MODULE_FOLDERS: json.dumps(self.module_folders),
+            _MODULE_FOLDERS: json.dumps(self.module_folders),
             EXPANSION: self.expansion,
         }
 
@@ -104,7 +104,7 @@ class StudyEntry:
     def from_tags(tags: Tags) -> StudyEntry:
         return StudyEntry(
             status=Status(tags.get(STATUS, Status.RUNNING)),
-            module_folders=tuple(json.loads(tags.get(MODULE_FOLDERS, "[]"))),
+            module_folders=tuple(json.loads(tags.get(_MODULE_FOLDERS, "[]"))),
             expansion=tags.get(EXPANSION, ""),
             origin=Origin.from_tags(tags),
         )

@@ -20,6 +20,7 @@ from mlflow import MlflowClient
 from introsearch.errors import ConfigError, IntrosearchError
 from introsearch.record.address import without_user
 from introsearch.record.runs import find_experiment, runs_of
+from introsearch.record.store import store_errors
 from introsearch.record.views import CONFIGURATIONS, SEEDS, TAG
 
 HOST = "127.0.0.1"  # the pages ask for no password
@@ -33,6 +34,7 @@ _ENVIRONMENT = {
 }
 
 
+@store_errors
 def show_pages(client: MlflowClient, name: str | None = None, *, port: int | None = None) -> None:
     """Print where the pages are, and serve them until Ctrl-C, unless a server does already.
 

@@ -124,12 +124,16 @@ def seed_statistics(
         IntrosearchError: two runs of the same configuration and seed contradict each other.
     """
     metrics = [c.removeprefix("metric.") for c in frame if c.startswith("metric.")]
+    finished = frame[frame["status"] == Status.FINISHED]
+    # Once for all: a selection per configuration would take most of the time of a large study.
+    identities = zip(finished["config_id"], finished["seed"], strict=True)
+    counts = [seed in seeds[str(config_id)] for config_id, seed in identities]
+    counted = one_run_per_seed(finished[counts], finished["seed"].unique().tolist())
     statistics: dict[str, dict[str, float]] = {}
-    for config_id, runs in frame[frame["status"] == Status.FINISHED].groupby("config_id"):
-        counted = one_run_per_seed(runs, seeds[str(config_id)])
-        statistics[str(config_id)] = {"n": float(len(counted))}
+    for config_id, runs in counted.groupby("config_id"):
+        statistics[str(config_id)] = {"n": float(len(runs))}
         for metric in metrics:
-            numbers = _mean_and_std(counted, metric)
+            numbers = _mean_and_std(runs, metric)
             for word in ("mean", "std"):
                 statistics[str(config_id)][f"{metric}.{word}"] = float(numbers[word])
     return statistics

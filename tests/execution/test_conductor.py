@@ -19,7 +19,7 @@ from rich.console import Console
 from introsearch.execution.conductor import Conductor
 from introsearch.execution.progress import Progress
 from introsearch.files import checkpoint_path, figure_path, traceback_path, write_atomically
-from introsearch.record import tags as record
+from introsearch.record import tags
 from introsearch.record.recorder import open_recorder
 from introsearch.record.runs import runs_of
 from introsearch.results.status.standing import standing
@@ -190,11 +190,10 @@ class Site:
         """Everything that is recorded of each trial, but when it was."""
         runs = runs_of(self.client, self.recorder.experiment_id, level="seed")
         entries = [
-            (trial_name(r.data.tags[record.CONFIG_ID], int(r.data.tags[record.SEED])), r)
-            for r in runs
+            (trial_name(r.data.tags[tags.CONFIG_ID], int(r.data.tags[tags.SEED])), r) for r in runs
         ]
         assert len(dict(entries)) == len(entries), "two runs of the same trial"
-        words = (record.STATUS, record.REASON, record.DECISION, record.ITERATION, record.RUNGS)
+        words = (tags.STATUS, tags.REASON, tags.DECISION, tags.ITERATION, tags.RUNGS)
         return {
             name: {word: run.data.tags.get(word) for word in words}
             | {"mlflow": run.info.status, "artifacts": self._artifacts(run.info.run_id)}
@@ -254,7 +253,7 @@ def names(study: Study, group: str) -> tuple[str, ...]:
 
 
 def statuses(site: Site) -> dict[str, str]:
-    return {name: entry[record.STATUS] for name, entry in site.record().items()}
+    return {name: entry[tags.STATUS] for name, entry in site.record().items()}
 
 
 def some_diverging(study: Study) -> dict[str, int]:
@@ -278,7 +277,7 @@ def test_any_order_of_reports_gives_the_same_record(
     site.run(seed=at_once, at_once=at_once)
     assert not site.conductor.pending()
     assert not site.conductor.open
-    ends = {entry[record.STATUS] for entry in whole_record.values()}
+    ends = {entry[tags.STATUS] for entry in whole_record.values()}
     assert len(ends) > 1, "all trials ended alike: shows little"
     assert site.record() == whole_record
 
@@ -292,14 +291,14 @@ def test_the_record_is_what_the_ladders_say(study: Study, make_site: MakeSite) -
         ladders = [site.conductor.ladders[g] for g in trial.configuration.groups]
         decisions = [ladder.decision(name) for ladder in ladders]
         stopped = all(d.action == "stop" for d in decisions)
-        assert entry[record.STATUS] == (Status.STOPPED if stopped else Status.FINISHED)
+        assert entry[tags.STATUS] == (Status.STOPPED if stopped else Status.FINISHED)
         end = max(d.iteration or 0 for d in decisions) if stopped else END
-        assert entry[record.ITERATION] == str(end)
+        assert entry[tags.ITERATION] == str(end)
         assert [p[0] for p in entry[METRIC]] == list(range(EVERY, end + 1, EVERY))
-        assert entry[record.DECISION] == "; ".join(d.text for d in decisions)
-        assert "waits" not in entry[record.DECISION]
+        assert entry[tags.DECISION] == "; ".join(d.text for d in decisions)
+        assert "waits" not in entry[tags.DECISION]
         expected = {str(r): site.curves.value(name, r) for r in RUNGS if r <= end}
-        assert json.loads(entry[record.RUNGS]) == {METRIC: expected}
+        assert json.loads(entry[tags.RUNGS]) == {METRIC: expected}
         drawn = [i for i in (*RUNGS, END) if i <= end]
         assert entry["artifacts"] == [f"model_{i:07d}.png" for i in drawn]
 
@@ -313,9 +312,9 @@ def test_rungs_compare_averaged_weights_where_asked(study: Study, make_site: Mak
         one.run()
     assert statuses(plain) != statuses(site)
     for name, entry in site.record().items():
-        values = json.loads(entry[record.RUNGS])["averaged/" + METRIC]
+        values = json.loads(entry[tags.RUNGS])["averaged/" + METRIC]
         assert all(v == -site.curves.value(name, int(r)) for r, v in values.items())
-        reached = [r for r in RUNGS if r <= int(entry[record.ITERATION])]
+        reached = [r for r in RUNGS if r <= int(entry[tags.ITERATION])]
         assert [int(r) for r in values] == reached
 
 
@@ -329,12 +328,12 @@ def test_a_collapsed_trial_ranks_last_where_asked(
     site = make_site(curves, study=dataclasses.replace(study, early_terminate=asked))
     site.run()
     entry = site.record()[curves.best]
-    assert entry[record.STATUS] == (Status.STOPPED if least else Status.FINISHED)
+    assert entry[tags.STATUS] == (Status.STOPPED if least else Status.FINISHED)
     key = f"{METRIC} of at least 1 active units" if least else METRIC
-    values = json.loads(entry[record.RUNGS])[key]
+    values = json.loads(entry[tags.RUNGS])[key]
     assert str(values["200"]) == ("nan" if least else "0.0")
     if least:
-        assert entry[record.DECISION] == "rung 1 at 200: 2nd of 2, keep 1 (0 active units)"
+        assert entry[tags.DECISION] == "rung 1 at 200: 2nd of 2, keep 1 (0 active units)"
     assert entry[METRIC][0][1] == 0.0, "the record has what was measured"
     again = site.open()
     assert again.done
@@ -374,7 +373,7 @@ def test_an_interrupted_trial_is_marked_and_continued(
         site.run(seed=3, at_once=4, kill_after=12)
     site.conductor.interrupt()
     assert not site.conductor.open
-    interrupted = [e for e in site.record().values() if e[record.STATUS] == Status.INTERRUPTED]
+    interrupted = [e for e in site.record().values() if e[tags.STATUS] == Status.INTERRUPTED]
     assert interrupted
     assert {entry["mlflow"] for entry in interrupted} == {"KILLED"}
     assert Status.RUNNING not in statuses(site).values()
@@ -414,7 +413,7 @@ def test_what_lies_beyond_an_undecided_rung_is_not_recorded(
         assert not site.conductor.on_evaluation(second, evaluation)
     entry = site.record()[second]
     assert [p[0] for p in entry[METRIC]] == [100, 200]
-    assert entry[record.STATUS] == Status.RUNNING
+    assert entry[tags.STATUS] == Status.RUNNING
 
 
 def test_a_trial_waits_for_all_its_groups(study: Study, make_site: MakeSite) -> None:
@@ -435,7 +434,7 @@ def test_a_trial_waits_for_all_its_groups(study: Study, make_site: MakeSite) -> 
     assert decisions == {"low": "keep", "high": "wait"}
     assert site.conductor.status(shared) == Status.RUNNING
     site.run()
-    assert site.record()[shared][record.STATUS] == Status.FINISHED
+    assert site.record()[shared][tags.STATUS] == Status.FINISHED
 
 
 # -- mishaps --------------------------------------------------------------------------------------
@@ -451,8 +450,8 @@ def test_a_crash_is_recorded_and_tried_again(study: Study, make_site: MakeSite) 
     site.conductor.on_crash(name, f"\x1b[36m{TRACEBACK}\x1b[39m")
     assert traceback_path(site.folder, name).read_text() == TRACEBACK
     entry = site.record()[name]
-    assert entry[record.STATUS] == Status.FAILED
-    assert entry[record.REASON] == "RuntimeError: out of memory"
+    assert entry[tags.STATUS] == Status.FAILED
+    assert entry[tags.REASON] == "RuntimeError: out of memory"
     assert entry["mlflow"] == "FAILED"
     assert entry["artifacts"] == [f"{name}.txt"]
     assert name not in [t.name for t in site.conductor.pending()], "not again in the same run"
@@ -463,8 +462,8 @@ def test_a_crash_is_recorded_and_tried_again(study: Study, make_site: MakeSite) 
     assert [t.name for t in site.open().pending()] == [name]
     site.run()
     entry = site.record()[name]
-    assert entry[record.STATUS] == Status.FINISHED
-    assert entry[record.REASON] == ""
+    assert entry[tags.STATUS] == Status.FINISHED
+    assert entry[tags.REASON] == ""
     assert not (site.folder / "failures" / f"{name}.txt").exists()
 
 
@@ -501,8 +500,8 @@ def test_a_trial_that_cannot_even_start_is_a_crash(study: Study, make_site: Make
     name = names(study, "low")[0]
     site.conductor.on_crash(name, "")
     entry = site.record()[name]
-    assert entry[record.STATUS] == Status.FAILED
-    assert entry[record.REASON] == "unknown"
+    assert entry[tags.STATUS] == Status.FAILED
+    assert entry[tags.REASON] == "unknown"
 
 
 def test_a_crash_after_the_outcome_was_certain_is_none(study: Study, make_site: MakeSite) -> None:
@@ -544,9 +543,9 @@ def test_a_group_whose_trials_all_diverge_ends(study: Study, make_site: MakeSite
     entries = site.record()
     for name in diverging:
         entry = entries[name]
-        assert entry[record.STATUS] == Status.DIVERGED
-        assert entry[record.REASON] == "loss is not finite"
-        assert entry[record.ITERATION] == "107"
+        assert entry[tags.STATUS] == Status.DIVERGED
+        assert entry[tags.REASON] == "loss is not finite"
+        assert entry[tags.ITERATION] == "107"
         assert [p[0] for p in entry[METRIC]] == [100]
 
 
@@ -562,7 +561,7 @@ def test_a_stopped_trial_can_be_reopened(study: Study, make_site: MakeSite) -> N
     entries = site.record()
     for name in stopped:
         entry = entries[name]
-        assert entry[record.STATUS] == Status.FINISHED
+        assert entry[tags.STATUS] == Status.FINISHED
         assert [p[0] for p in entry[METRIC]] == list(range(EVERY, END + 1, EVERY))
 
 
@@ -572,7 +571,7 @@ def test_checkpoints_of_stopped_trials_are_kept(
     """They may be reopened; finished ones may not."""
     for name, entry in whole_record.items():
         kept = checkpoint_path(whole.folder, name).exists()
-        assert kept == (entry[record.STATUS] == Status.STOPPED)
+        assert kept == (entry[tags.STATUS] == Status.STOPPED)
 
 
 def test_a_selecting_seed_that_is_reported_later_is_run_again_for_what_it_lacks(
@@ -598,7 +597,7 @@ def test_a_selecting_seed_that_is_reported_later_is_run_again_for_what_it_lacks(
         if r.info.run_id == site.recorder.trials[trial.name].run_id
     ]
     assert [p[:2] for p in site._points(run.info.run_id, "gnelbo_e7")] == [(END, 1.5)]
-    words = (METRIC, "loss/kl", record.STATUS, record.ITERATION, "artifacts")
+    words = (METRIC, "loss/kl", tags.STATUS, tags.ITERATION, "artifacts")
     after = site.record()
     assert {w: after[trial.name][w] for w in words} == {w: before[trial.name][w] for w in words}
     assert site.open(**options).pending() == []

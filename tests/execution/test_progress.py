@@ -98,6 +98,20 @@ def test_a_log_gets_a_line_a_minute(site: Site, monkeypatch: pytest.MonkeyPatch)
     assert lines[0].partition(": ")[2].startswith("2 finished, 1 running, about ")
 
 
+def test_one_trial_that_goes_on(site: Site) -> None:
+    log = console(terminal=False)
+    one = Conductor(
+        site.study,
+        site.recorder,
+        trials=[site.conductor.trials[name] for name in list(site.conductor.trials)[3:]],
+        ladders={},
+        folder=Path(),
+    )
+    with Progress(log) as progress:
+        progress.start_stage("select", one, look=site.look, again=True)
+    assert printed(log) == ["select, continued: 1 trial"]
+
+
 def test_a_driver_and_a_reader_of_the_record_see_the_same(site: Site) -> None:
     live, read = site.look(), read_status(site.recorder.client, "seen", active=True)
     assert live.groups == read.groups

@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from introsearch.execution.outcomes import best_stopped
 from introsearch.execution.progress import Progress
 from introsearch.execution.study_runner import StudyRunner
-from introsearch.record import tags as record
+from introsearch.record import tags
 from introsearch.record.runs import runs_of
 from introsearch.statuses import Status
 from introsearch.study.file.loader import load_study
@@ -95,13 +95,13 @@ def test_configurations_are_summarised_over_their_seeds(
         runs = list(runs_of(client, runner.recorder.experiment_id, level="configuration"))
         assert len(runs) == 3
         for run in runs:
-            chosen = run.data.tags[record.CONFIG_ID] == winner
+            chosen = run.data.tags[tags.CONFIG_ID] == winner
             seeds = (1, 2, 3) if chosen else (0, 4)
             values = np.array([float(run.data.params["beta_kl"]) + seed for seed in seeds])
             assert run.data.metrics["n"] == len(seeds)
             assert run.data.metrics[f"{METRIC}.mean"] == pytest.approx(values.mean(), rel=1e-14)
             assert run.data.metrics[f"{METRIC}.std"] == pytest.approx(values.std(ddof=1), rel=1e-12)
-            assert run.data.tags[record.CHOSEN] == ("sg" if chosen else "")
+            assert run.data.tags[tags.CHOSEN] == ("sg" if chosen else "")
             assert len(client.get_metric_history(run.info.run_id, "n")) == 1
         (study_run,) = runs_of(client, runner.recorder.experiment_id, level="study")
         assert study_run.info.status == "FINISHED"

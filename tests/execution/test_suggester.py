@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 
 from introsearch.execution.conductor import Conductor
 from introsearch.execution.suggester import Suggester
-from introsearch.record import tags as record
+from introsearch.record import tags
 from introsearch.record.recorder import open_recorder
 from introsearch.record.results import read_result
 from introsearch.record.runs import find_experiment, read_expansion, runs_of
@@ -118,20 +118,20 @@ class Site:
     def record(self) -> Record:
         """What is recorded of suggestions and trials."""
         experiment = find_experiment(self.client, self.study.name)
-        words = (record.SUGGESTED, record.SETTINGS, record.STATUS, record.DECISION, record.RUNGS)
+        words = (tags.SUGGESTED, tags.SETTINGS, tags.STATUS, tags.DECISION, tags.RUNGS)
         found: Record = {}
         for level in ("configuration", "seed"):
             for run in runs_of(self.client, experiment, level=level):
-                tags = run.data.tags
-                key = (tags[record.CONFIG_ID], tags.get(record.SEED, ""))
+                texts = run.data.tags
+                key = (texts[tags.CONFIG_ID], texts.get(tags.SEED, ""))
                 assert key not in found, f"two runs of {key}"
-                found[key] = {word: tags.get(word) for word in words} | {
+                found[key] = {word: texts.get(word) for word in words} | {
                     "last": run.data.metrics.get(METRIC)
                 }
         return found
 
     def statuses(self) -> list[str]:
-        return [e[record.STATUS] for e in self.record().values() if e[record.STATUS]]
+        return [e[tags.STATUS] for e in self.record().values() if e[tags.STATUS]]
 
 
 def evaluations(trial: Trial) -> Iterator[Evaluation]:
@@ -206,7 +206,7 @@ def test_any_order_of_completion_gives_the_same_trials(make_site: MakeSite, whol
         assert each.conductor.to_come() == 0
     entries = whole.record()
     assert site.record() == entries
-    assert len({text for entry in entries.values() if (text := entry[record.SUGGESTED])}) == 14
+    assert len({text for entry in entries.values() if (text := entry[tags.SUGGESTED])}) == 14
     assert {Status.FINISHED, Status.STOPPED, Status.DIVERGED} <= set(whole.statuses())
     assert whole.statuses().count(Status.RUNNING) == 0
 
@@ -256,7 +256,7 @@ def test_numbers_of_suggestions_that_an_edit_left_out_are_not_given_again(
 ) -> None:
     narrow = load(tmp_path, STUDY.replace("max: 1}", "max: 0.2}"))
     site = make_site(like=whole)
-    before = {k: v[record.SUGGESTED] for k, v in site.record().items() if v[record.SUGGESTED]}
+    before = {k: v[tags.SUGGESTED] for k, v in site.record().items() if v[tags.SUGGESTED]}
     site.study = narrow
     site.open()
     left_out = site.conductor.to_come()
@@ -265,7 +265,7 @@ def test_numbers_of_suggestions_that_an_edit_left_out_are_not_given_again(
         site.run(kill_after=2)
     site.open()
     site.run()
-    after = {k: v[record.SUGGESTED] for k, v in site.record().items() if v[record.SUGGESTED]}
+    after = {k: v[tags.SUGGESTED] for k, v in site.record().items() if v[tags.SUGGESTED]}
     assert {k: after[k] for k in before} == before
     numbers = [(e["group"], n) for e in map(json.loads, after.values()) for n in e["at"]]
     assert len(numbers) == len(set(numbers)) == len(before) + left_out // 2
@@ -291,13 +291,13 @@ def test_a_crashed_trial_ranks_last_and_is_tried_again(make_site: MakeSite) -> N
     site.crashing = {first.name}
     site.run()
     assert site.statuses().count(Status.FAILED) == 1
-    before = {k: v[record.SUGGESTED] for k, v in site.record().items()}
+    before = {k: v[tags.SUGGESTED] for k, v in site.record().items()}
     site.crashing = set()
     site.open()
     assert [trial.name for trial in site.conductor.pending()] == [first.name]
     site.run()
     assert site.conductor.done
-    assert {k: v[record.SUGGESTED] for k, v in site.record().items()} == before
+    assert {k: v[tags.SUGGESTED] for k, v in site.record().items()} == before
 
 
 def test_the_rest_of_the_program_knows_what_was_suggested(

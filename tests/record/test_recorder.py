@@ -16,7 +16,7 @@ from mlflow.entities import Run
 
 from introsearch.errors import ConfigError
 from introsearch.record import recorder as recorder_module
-from introsearch.record import tags as record
+from introsearch.record import tags
 from introsearch.record.address import check_uri, default_uri
 from introsearch.record.recorder import Recorder
 from introsearch.record.recorder import open_recorder as open_in
@@ -110,7 +110,7 @@ def test_three_levels_are_nested(
     assert len(seeds) == 8
     for run in seeds:
         parent = configurations[run.data.tags[PARENT]]
-        assert parent.data.tags[record.CONFIG_ID] == run.data.tags[record.CONFIG_ID]
+        assert parent.data.tags[tags.CONFIG_ID] == run.data.tags[tags.CONFIG_ID]
 
 
 def test_a_seed_run_holds_all_that_repeats_it(
@@ -120,16 +120,16 @@ def test_a_seed_run_holds_all_that_repeats_it(
     trial = trials[0]
     recorder.start(trial)
     (run,) = seed_runs(client, recorder)
-    tags = run.data.tags
-    settings = json.loads(tags[record.SETTINGS])
-    again = resolve_settings(tags[record.TRAINER], settings)
+    texts = run.data.tags
+    settings = json.loads(texts[tags.SETTINGS])
+    again = resolve_settings(texts[tags.TRAINER], settings)
     assert settings_to_dict(again) == trial.configuration.settings
-    assert int(tags[record.SEED]) == trial.seed
-    assert tags[record.CONFIG_ID] == trial.configuration.id
-    assert json.loads(tags[record.GROUPS]) == list(trial.configuration.groups)
-    assert tags[record.STAGE] == "select"
+    assert int(texts[tags.SEED]) == trial.seed
+    assert texts[tags.CONFIG_ID] == trial.configuration.id
+    assert json.loads(texts[tags.GROUPS]) == list(trial.configuration.groups)
+    assert texts[tags.STAGE] == "select"
     for package in ("introsearch", "torch", "ray", "mlflow", "python"):
-        assert tags[f"introsearch.version.{package}"]
+        assert texts[f"introsearch.version.{package}"]
     assert run.data.params["seed"] == str(trial.seed)
     for name, value in trial.configuration.settings.items():
         assert run.data.params[name] == str(value)
@@ -158,9 +158,9 @@ def test_statuses(
     recorder.end(trials[0], status, reason="r" * 9_000, decision="2nd of 3")
     (run,) = seed_runs(client, recorder)
     assert run.info.status == in_mlflow
-    assert run.data.tags[record.STATUS] == status
-    assert run.data.tags[record.DECISION] == "2nd of 3"
-    assert run.data.tags[record.REASON].startswith("rrr")
+    assert run.data.tags[tags.STATUS] == status
+    assert run.data.tags[tags.DECISION] == "2nd of 3"
+    assert run.data.tags[tags.REASON].startswith("rrr")
 
 
 def test_metrics_are_logged_with_their_iteration_and_time(
@@ -177,7 +177,7 @@ def test_metrics_are_logged_with_their_iteration_and_time(
         "seconds": 20.0,
         "evaluation_seconds": 5.0,
     }
-    assert json.loads(run.data.tags[record.RUNGS]) == {METRIC: {"200": 4.0}}
+    assert json.loads(run.data.tags[tags.RUNGS]) == {METRIC: {"200": 4.0}}
 
 
 # -- reopening -----------------------------------------------------------------------------------
@@ -265,7 +265,7 @@ def test_a_kill_between_any_two_writes_does_no_harm(
     assert seed_run.data.params["beta_kl"] == parent.data.params["beta_kl"]
     assert parent.data.metrics == {"n": 1.0}
     (top,) = runs_of(client, again.experiment_id, level="study")
-    assert seed_run.data.tags[record.STATUS] == top.data.tags[record.STATUS] == Status.FINISHED
+    assert seed_run.data.tags[tags.STATUS] == top.data.tags[tags.STATUS] == Status.FINISHED
     assert {r.info.status for r in (seed_run, parent, top)} == {"FINISHED"}
 
 
@@ -315,18 +315,18 @@ def test_summarise_writes_what_is_finite_and_only_what_is_new(
     statistics = {"n": 1.0, f"{METRIC}.mean": 2.5, f"{METRIC}.std": math.nan}
     recorder.summarise(trials[0].configuration, statistics, chosen_in=["rings / sg"])
     (run,) = runs_of(client, recorder.experiment_id, level="configuration")
-    client.delete_tag(run.info.run_id, record.CHOSEN)  # the driver was killed before it was written
+    client.delete_tag(run.info.run_id, tags.CHOSEN)  # the driver was killed before it was written
     recorder = open_recorder(client, study, tmp_path)
     recorder.summarise(trials[0].configuration, statistics, chosen_in=["rings / sg"])
     (run,) = runs_of(client, recorder.experiment_id, level="configuration")
     assert run.data.metrics == {"n": 1.0, f"{METRIC}.mean": 2.5}
-    assert run.data.tags[record.CHOSEN] == "rings / sg"
+    assert run.data.tags[tags.CHOSEN] == "rings / sg"
     assert run.info.status == "FINISHED"
     assert len(client.get_metric_history(run.info.run_id, "n")) == 1
     recorder.summarise(trials[0].configuration, statistics | {"n": 2.0}, chosen_in=[])
     (run,) = runs_of(client, recorder.experiment_id, level="configuration")
     assert run.data.metrics["n"] == 2.0
-    assert run.data.tags[record.CHOSEN] == ""
+    assert run.data.tags[tags.CHOSEN] == ""
 
 
 # -- addresses -----------------------------------------------------------------------------------

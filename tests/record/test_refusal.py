@@ -8,8 +8,7 @@ import pytest
 from mlflow import MlflowClient
 
 from introsearch.errors import ConfigError
-from introsearch.record import artifacts
-from introsearch.record import tags as record
+from introsearch.record import artifacts, tags
 from introsearch.record.recorder import Recorder, open_recorder
 from introsearch.record.refusal import refuse_edit
 from introsearch.record.results import study_run
@@ -106,8 +105,8 @@ def test_another_version_that_reads_the_file_otherwise_is_refused(
     client: MlflowClient, tmp_path: Path
 ) -> None:
     recorder = run_all(client, load(tmp_path), tmp_path, status=Status.FINISHED)
-    tag = study_run(client, "edited").data.tags[record.EXPANSION]
-    client.set_tag(recorder.study_run, record.EXPANSION, f"{tag.split()[0]} 0123456789ab")
+    tag = study_run(client, "edited").data.tags[tags.EXPANSION]
+    client.set_tag(recorder.study_run, tags.EXPANSION, f"{tag.split()[0]} 0123456789ab")
     client.set_tag(recorder.study_run, "introsearch.version.introsearch", "0.0.1")
     with pytest.raises(ConfigError, match=r"version of introsearch: 0\.0\.1 .*-> "):
         refuse_edit(client, load(tmp_path))

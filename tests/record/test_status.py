@@ -14,8 +14,7 @@ from sqlalchemy import NullPool, create_engine, insert
 
 from introsearch.errors import ConfigError
 from introsearch.execution.lock import is_locked, locked
-from introsearch.record import artifacts, runs
-from introsearch.record import tags as record
+from introsearch.record import artifacts, runs, tags
 from introsearch.record.recorder import Recorder, open_recorder
 from introsearch.record.status import read_status, read_trials
 from introsearch.results.status.model import RecordedTrial
@@ -156,7 +155,7 @@ def test_five_thousand_trials_are_read_in_a_moment(
 
 def fill(uri: str, experiment_id: int, *, number: int) -> None:
     """Seed runs as large as real ones, written without MLflow, which would take minutes."""
-    runs, tags, params, points = [], [], [], []
+    runs, texts, params, points = [], [], [], []
     names = [METRIC, "seconds", *(f"loss/{i}" for i in range(14))]
     for i in range(number):
         here = {"run_uuid": uuid.uuid4().hex}
@@ -166,14 +165,14 @@ def fill(uri: str, experiment_id: int, *, number: int) -> None:
             | {"start_time": i, "end_time": i + 1, "name": "", "source_type": "UNKNOWN"}
         )
         words = {
-            record.LEVEL: "seed",
-            record.CONFIG_ID: f"{i:012x}",
-            record.SEED: "0",
-            record.STATUS: Status.FINISHED,
-            record.SETTINGS: json.dumps({f"setting_{j}": 0.1 for j in range(24)}),
+            tags.LEVEL: "seed",
+            tags.CONFIG_ID: f"{i:012x}",
+            tags.SEED: "0",
+            tags.STATUS: Status.FINISHED,
+            tags.SETTINGS: json.dumps({f"setting_{j}": 0.1 for j in range(24)}),
             **{f"tag_{j}": "text" for j in range(15)},
         }
-        tags += [here | {"key": key, "value": value} for key, value in words.items()]
+        texts += [here | {"key": key, "value": value} for key, value in words.items()]
         params += [here | {"key": f"setting_{j}", "value": "0.1"} for j in range(24)]
         points += [
             here | {"key": key, "value": 1.0, "timestamp": i, "step": 1, "is_nan": False}
@@ -182,6 +181,6 @@ def fill(uri: str, experiment_id: int, *, number: int) -> None:
     engine = create_engine(uri, poolclass=NullPool)
     with engine.begin() as connection:
         for model, rows in (
-            (SqlRun, runs), (SqlTag, tags), (SqlParam, params), (SqlLatestMetric, points),
+            (SqlRun, runs), (SqlTag, texts), (SqlParam, params), (SqlLatestMetric, points),
         ):  # fmt: skip
             connection.execute(insert(model), rows)

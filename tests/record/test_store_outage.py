@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from introsearch.record import tags as record
+from introsearch.record import tags
 from introsearch.record.runs import runs_of
 from introsearch.statuses import Status
 
@@ -94,7 +94,7 @@ class Server:
         if experiment is None:
             return []
         runs = runs_of(client, experiment.experiment_id, level="seed")
-        return [run.data.tags[record.STATUS] for run in runs]
+        return [run.data.tags[tags.STATUS] for run in runs]
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

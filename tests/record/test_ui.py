@@ -19,14 +19,13 @@ from mlflow import MlflowClient
 from introsearch.cli import main
 from introsearch.commands.options import EXIT_BAD_INPUT, EXIT_DONE
 from introsearch.errors import ConfigError, IntrosearchError
-from introsearch.record import tags as record
-from introsearch.record import ui
+from introsearch.record import tags, ui
 from introsearch.record.ui import free_port, pages, served, show_pages
 
 
 def add_study(client: MlflowClient, name: str) -> str:
     experiment_id = str(client.create_experiment(name))
-    client.create_run(experiment_id, tags={record.LEVEL: "study"})
+    client.create_run(experiment_id, tags={tags.LEVEL: "study"})
     return experiment_id
 
 

@@ -18,7 +18,7 @@ from mlflow.entities import Metric
 from introsearch.cli import main
 from introsearch.commands.options import EXIT_BAD_INPUT, EXIT_DONE, EXIT_SOME_FAILED
 from introsearch.errors import ConfigError
-from introsearch.record import tags as record
+from introsearch.record import tags
 from introsearch.record.find import find_trial
 from introsearch.record.recorder import open_recorder
 from introsearch.record.runs import SeedRun
@@ -178,7 +178,7 @@ def test_a_trial_that_did_not_diverge_and_does_now(
 ) -> None:
     run = recorded()
     settings = run.entry.configuration.settings | {"learning_rate": 1e30}
-    client.set_tag(run.run_id, record.SETTINGS, json.dumps(settings))
+    client.set_tag(run.run_id, tags.SETTINGS, json.dumps(settings))
     result = replay(client, find_trial(client, run.run_id))
     assert not result.matches
     assert "it did not diverge; now it does at" in result.ended_otherwise
@@ -210,7 +210,7 @@ def test_versions_explain_a_difference(client: MlflowClient, recorded: Recorded)
     client.set_tag(run_id, "introsearch.version.torch", "1.0")
     settings = dict(run.entry.configuration.settings)
     del settings["alpha"]
-    client.set_tag(run_id, record.SETTINGS, json.dumps(settings))
+    client.set_tag(run_id, tags.SETTINGS, json.dumps(settings))
     result = replay(client, find_trial(client, run_id))
     assert result.exact
     assert f"torch 1.0, now {torch.__version__}"[:30] in result.changes[0]
@@ -235,7 +235,7 @@ def test_evaluations_of_another_interval_are_met(
     run = recorded(evaluations=1, status=Status.INTERRUPTED)
     manner = dict(run.entry.manner)
     assert manner["evaluate_every"] == study.evaluate_every
-    client.set_tag(run.run_id, record.MANNER, json.dumps(manner | {"evaluate_every": 7}))
+    client.set_tag(run.run_id, tags.MANNER, json.dumps(manner | {"evaluate_every": 7}))
     assert replay(client, find_trial(client, run.run_id)).exact
 
 
@@ -243,7 +243,7 @@ def test_a_record_without_the_manner_is_replayed_in_the_studys(
     client: MlflowClient, recorded: Recorded
 ) -> None:
     run = recorded()
-    client.delete_tag(run.run_id, record.MANNER)
+    client.delete_tag(run.run_id, tags.MANNER)
     assert replay(client, find_trial(client, run.run_id)).exact
 
 
@@ -292,7 +292,7 @@ def test_the_command(
     assert main(["replay", name[:6], *store, "--figures", str(tmp_path / "drawn")]) == EXIT_DONE
     assert [p.name for p in (tmp_path / "drawn").iterdir()] == ["model_0000025.png"]
 
-    run_id = client.search_runs(["1"], f"tags.`{record.LEVEL}` = 'seed'")[0].info.run_id
+    run_id = client.search_runs(["1"], f"tags.`{tags.LEVEL}` = 'seed'")[0].info.run_id
     change(client, find_trial(client, run_id), "hist_kl", 2, step=10)
     assert main(["replay", run_id, *store]) == EXIT_SOME_FAILED
     assert main(["replay", "nonsense", *store]) == EXIT_BAD_INPUT

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from introsearch.record import tags as record
+from introsearch.record import tags
 from introsearch.statuses import Status
 from tests.slurm.conftest import FakeSlurm, kill, processes_with
 from tests.test_end_to_end import STUDY, Study
@@ -63,7 +63,7 @@ class ClusterStudy(Study):
 
     def check_record(self) -> None:
         """Between two jobs nothing runs, and nothing is over for what happened to the first."""
-        statuses = {entry["words"][record.STATUS] for entry in self.record().values()}
+        statuses = {entry["words"][tags.STATUS] for entry in self.record().values()}
         assert statuses.isdisjoint({Status.RUNNING, Status.FAILED}), self.log.read_text()
 
     def finish(self, local: Study) -> None:

@@ -102,7 +102,7 @@ def same(a, b):
 
 
 def test_every_trainer_is_covered():
-    """The others, by their base class, are in test_latent_priors and test_collapse."""
+    """The others, by their base class, have tests in `latent/` and `shallow/`."""
     others = (LatentPriorTrainer, CollapseTrainer)
     rest = {n for n, e in TRAINERS.items() if not issubclass(load(e.trainer), others)}
     assert {trainer for trainer, _ in COLUMNS.values()} == rest

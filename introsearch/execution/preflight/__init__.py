@@ -1,1 +1,1 @@
-"""What is looked at before any trial starts."""
+"""Looks at what a run needs before any trial starts."""

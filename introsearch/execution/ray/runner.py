@@ -194,13 +194,13 @@ class _Scheduler(_NotPickled, FIFOScheduler):
             self.conductor.on_crash(
                 _trial_name(trial), _traceback(trial), killed_by_kernel=self.num_killed > before
             )
-        self.progress.update(self.conductor)
+            self.progress.update(self.conductor)
 
     def on_trial_start(self, trial: TuneTrial) -> None:
         """Not Ray Tune's own hook: schedulers are not told, callbacks are."""
         with self._keeping_error():
             self.conductor.on_start(_trial_name(trial))
-        self.progress.update(self.conductor)
+            self.progress.update(self.conductor)
 
     def _tell(self, trial: TuneTrial, result: dict[str, Any]) -> bool:
         if "evaluation" not in result:
@@ -208,7 +208,7 @@ class _Scheduler(_NotPickled, FIFOScheduler):
         evaluation = Evaluation.from_json(result["evaluation"])
         with self._keeping_error():
             stop = self.conductor.on_evaluation(_trial_name(trial), evaluation)
-        self.progress.update(self.conductor)
+            self.progress.update(self.conductor)
         return stop
 
     @contextmanager

@@ -7,7 +7,7 @@ import subprocess
 
 from introsearch.cluster.file import RESERVED, SlurmCluster
 from introsearch.errors import ConfigError, nearest_hint
-from introsearch.execution.slurm import client as slurm_client
+from introsearch.execution.slurm import client
 
 
 def check_values(cluster: SlurmCluster) -> None:
@@ -18,7 +18,7 @@ def check_values(cluster: SlurmCluster) -> None:
             follows in the batch script would be taken for a part of a command.
     """
     for name, value in cluster.sbatch.items():
-        if value is True and slurm_client.needs_value(name):
+        if value is True and client.needs_value(name):
             hint = "`sbatch --help` says which"
             raise cluster.error("needs a value, not true", f"sbatch.{name}", hint=hint)
     for i, command in enumerate(cluster.setup):
@@ -34,7 +34,7 @@ def refusal(cluster: SlurmCluster, message: str) -> ConfigError:
     """sbatch's words at the key that they are about."""
     unknown = re.search(r"unrecognized option '--([a-z0-9-]+)", message)
     if unknown:
-        legal = [name for name in slurm_client.option_names() if name not in RESERVED]
+        legal = [name for name in client.option_names() if name not in RESERVED]
         close = nearest_hint(unknown[1], legal).partition("? ")
         hint = f"{close[0]}? " if close[1] else ""
         return cluster.error(
@@ -50,6 +50,6 @@ def refusal(cluster: SlurmCluster, message: str) -> ConfigError:
     hint = "`sbatch` refused the job; nothing was submitted"
     if "doesn't allow an argument" in message:
         hint = "write true if you want it, else remove it"
-    if about == ["partition"] and (names := slurm_client.partitions()):
+    if about == ["partition"] and (names := client.partitions()):
         hint = nearest_hint(cluster.sbatch["partition"], names)
     return cluster.error(message, key, hint=hint)

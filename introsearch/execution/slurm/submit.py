@@ -10,7 +10,7 @@ from pathlib import Path
 from introsearch.cluster.file import SlurmCluster, seconds_of
 from introsearch.errors import ClusterError, ConfigError
 from introsearch.execution.lock import check_free
-from introsearch.execution.slurm import client as slurm_client
+from introsearch.execution.slurm import client
 from introsearch.execution.slurm.refusal import check_values, refusal
 from introsearch.execution.slurm.script import python_of
 from introsearch.files import alone
@@ -104,7 +104,7 @@ class SlurmJob:
 
     def is_active(self) -> bool:
         """Whether the job waits or runs."""
-        fields = slurm_client.job_fields(self.id) if self.id else None
+        fields = client.job_fields(self.id) if self.id else None
         return fields is not None and fields.get("JobState") not in ENDED
 
     def submit(self, cluster: SlurmCluster, script: str) -> None:
@@ -118,7 +118,7 @@ class SlurmJob:
         path.touch(mode=0o600)
         path.write_text(script)
         try:
-            job = slurm_client.submit(path)
+            job = client.submit(path)
         except ClusterError as error:
             raise refusal(cluster, error.message) from error
         _check_time(job, cluster)
@@ -143,7 +143,7 @@ class SlurmJob:
             ended = None
             if time.monotonic() >= next_poll:
                 next_poll = time.monotonic() + POLL_S
-                fields = slurm_client.job_fields(job)
+                fields = client.job_fields(job)
                 state = _tell_state(job, fields, state)
                 ended = fields is None or fields.get("JobState") in ENDED
             shown = self._show(job, shown)
@@ -190,10 +190,10 @@ class SlurmJob:
 
 def _check_time(job: str, cluster: SlurmCluster) -> None:
     """The partition's own time limit holds where the cluster file names none."""
-    limit = (slurm_client.job_fields(job) or {}).get("TimeLimit", "")
+    limit = (client.job_fields(job) or {}).get("TimeLimit", "")
     seconds = seconds_of(limit)
     if seconds is not None and seconds <= cluster.signal_before_end_s:
-        slurm_client.cancel(job)
+        client.cancel(job)
         raise cluster.error(
             f"the partition's time limit of {limit} ends the job within signal_before_end_s "
             f"({cluster.signal_before_end_s} s)",

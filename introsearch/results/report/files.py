@@ -20,7 +20,7 @@ def write_report(
     Files of an earlier report are replaced.
 
     Args:
-        report: as returned by `report.make_report`.
+        report: as returned by `results.report.contents.make_report`.
         folder: made if missing.
         store_options: see `html.render_html`.
         runs_url: see `html.render_html`.

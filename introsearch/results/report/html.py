@@ -60,13 +60,13 @@ class _Group(NamedTuple):
 
 
 def render_html(report: StudyReport, *, store_options: str = "", runs_url: str = "") -> str:
-    """The page.
+    """Write the page.
 
     Every number of the result table links to the seed runs behind it, with their MLflow run ids and
     the command that repeats each.
 
     Args:
-        report: as returned by `report.make_report`.
+        report: as returned by `results.report.contents.make_report`.
         store_options: what names the same store to another command, with a blank before.
         runs_url: address of the study's runs on an MLflow server; empty without one.
     """

@@ -23,6 +23,7 @@ class RecordedTrial:
         run_id: of its seed run.
         config_id: identity of its configuration.
         seed: its seed.
+        stage: the one that it was started for last.
         status: where it stands.
         reason: why it diverged or failed.
         decision: of early termination.
@@ -38,6 +39,7 @@ class RecordedTrial:
     run_id: str
     config_id: str
     seed: int
+    stage: Stage = "select"
     status: Status
     reason: str = ""
     decision: str = ""

@@ -57,7 +57,7 @@ def standing(
     ids = {c.id for c in expansion.configurations}
     known = {name: trial for name, trial in recorded.items() if trial.config_id in ids}
     chosen = choose_configurations(study, expansion, _frame(study, expansion, known.values()))
-    status_of = _status_reader(known, killed=active is False)
+    status_of = _status_reader(study, known, killed=active is False)
     select = _select_cells(study, expansion, chosen, status_of)
     report = _report_cells(study, expansion, chosen, status_of, select=select)
     stages = [cells for cells in (select, report) if cells]
@@ -94,7 +94,10 @@ def _state(recorded: Status, *, active: bool | None) -> Status:
 def _frame(study: Study, expansion: Expansion, trials: Iterable[RecordedTrial]) -> pd.DataFrame:
     """As much of `record.frames.read_frame` as choosing needs."""
     groups = {c.id: list(c.groups) for c in expansion.configurations}
-    rows = [(t.run_id, t.config_id, t.seed, t.status, groups[t.config_id], t.value) for t in trials]
+    rows = [
+        (t.run_id, t.config_id, t.seed, _status_in_select(study, t), groups[t.config_id], t.value)
+        for t in trials
+    ]
     metric = f"metric.{study.metric.name}"
     columns = ["run_id", "config_id", "seed", "status", "groups", metric]
     return pd.DataFrame(rows, columns=columns).astype({metric: float})
@@ -103,14 +106,22 @@ def _frame(study: Study, expansion: Expansion, trials: Iterable[RecordedTrial]) 
 # -- trials ---------------------------------------------------------------------------------------
 
 
+def _status_in_select(study: Study, trial: RecordedTrial) -> Status:
+    """A select seed that runs again to be reported has been selected, so it had finished."""
+    again = trial.stage == "report" and trial.seed in study.seeds.select
+    return Status.FINISHED if again and trial.status in OPEN else trial.status
+
+
 def _status_reader(
-    recorded: Mapping[str, RecordedTrial], *, killed: bool
+    study: Study, recorded: Mapping[str, RecordedTrial], *, killed: bool
 ) -> Callable[[Trial], TrialStatus]:
     """What tells a trial's status, `killed` if no `run` is there to run anything."""
 
     def status_of(trial: Trial) -> TrialStatus:
         found = recorded.get(trial.name)
         status = found.status if found else Status.PENDING
+        if found and trial.stage == "select":
+            status = _status_in_select(study, found)
         if status == Status.RUNNING and killed:
             status = Status.INTERRUPTED
         if status == Status.STOPPED and trial.stage == "report":

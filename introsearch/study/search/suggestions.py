@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,30 @@ class Suggestion:
 
     variant: str
     values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """How well a suggested configuration did.
+
+    Attributes:
+        value: the mean metric of its seeds, if all finished, else at the last rung that all
+            reached; None if one diverged or failed, which ranks below all others.
+        rung: that rung, in the unit in which the study counts them; None if all finished.
+    """
+
+    value: float | None = None
+    rung: int | None = None
+
+    def rank(self, sign: float) -> tuple[float, float]:
+        """Sorts outcomes, the best first: who got further, and then the better mean there.
+
+        Args:
+            sign: see `study.model.sign_of`.
+        """
+        if self.value is None:
+            return math.inf, 0.0
+        return -(math.inf if self.rung is None else self.rung), sign * self.value
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

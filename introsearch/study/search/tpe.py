@@ -14,7 +14,6 @@ import hashlib
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import optuna
@@ -30,34 +29,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from introsearch.study.parameters import Parameter
 from introsearch.study.search.spaces import Space
-from introsearch.study.search.suggestions import Suggestion
+from introsearch.study.search.suggestions import Outcome, Suggestion
 
 _NUM_ATTEMPTS = 10  # to suggest what has not been suggested yet
 _SPACE = "space"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Outcome:
-    """How well a suggested configuration did.
-
-    Attributes:
-        value: the mean metric of its seeds, if all finished, else at the last rung that all
-            reached; None if one diverged or failed, which ranks below all others.
-        rung: that rung, in the unit in which the study counts them; None if all finished.
-    """
-
-    value: float | None = None
-    rung: int | None = None
-
-    def rank(self, sign: float) -> tuple[float, float]:
-        """Sorts outcomes, the best first: who got further, and then the better mean there.
-
-        Args:
-            sign: see `study.model.sign_of`.
-        """
-        if self.value is None:
-            return math.inf, 0.0
-        return -(math.inf if self.rung is None else self.rung), sign * self.value
 
 
 def suggest(
@@ -126,8 +101,6 @@ def _read(trial: Trial, spaces: Sequence[Space]) -> Suggestion:
 
 
 def _ask(trial: Trial, name: str, distribution: BaseDistribution) -> Any:
-    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-
     match distribution:
         case FloatDistribution(low=low, high=high, log=log):
             return trial.suggest_float(name, low, high, log=log)

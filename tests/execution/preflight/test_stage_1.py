@@ -12,11 +12,11 @@ import pytest
 import torch
 from mlflow import MlflowClient
 
-from introsearch import files as trial_files
+from introsearch import files
 from introsearch.cli import main
 from introsearch.commands.options import EXIT_BAD_INPUT, EXIT_DONE
 from introsearch.files import checkpoint_path, write_atomically
-from introsearch.record import tags as record
+from introsearch.record import tags
 from introsearch.record.recorder import Recorder, open_recorder
 from introsearch.statuses import Status
 from introsearch.study.file.loader import load_study
@@ -97,7 +97,7 @@ def _reported(study: Study) -> list[Trial]:
 
 @pytest.fixture
 def site(tmp_path: Path, client: MlflowClient, monkeypatch: pytest.MonkeyPatch) -> Site:
-    monkeypatch.setattr(trial_files, "_runs_folder", trial_files.runs_folder())
+    monkeypatch.setattr(files, "_runs_folder", files.runs_folder())
     return Site(tmp_path, client)
 
 
@@ -198,7 +198,7 @@ def test_a_study_builds_on_another_and_its_trials_can_be_replayed(site: Site) ->
     for name in ("first", "second"):
         introsearch("run", str(site.folder / f"{name}.yaml"))
     client = open_quickly(site.folder / "runs" / "mlflow.db")
-    runs = client.search_runs(["2"], f"tags.`{record.LEVEL}` = 'seed'")
+    runs = client.search_runs(["2"], f"tags.`{tags.LEVEL}` = 'seed'")
     (run,) = [r for r in runs if r.data.params["seed"] == "2" and "flow" in r.data.tags["variant"]]
     close(client)
     assert run.data.params["stage1_trial"] == site.trials[0].configuration.id

@@ -153,6 +153,29 @@ def test_the_winner_is_reported_once_its_group_is_decided(
     assert names == [f"{low[0].configuration.id}-s{seed}" for seed in (1, 2)]
 
 
+def test_a_select_seed_that_runs_again_to_be_reported_stays_selected(
+    tmp_path: Path,
+) -> None:
+    """As it does where the report has a metric that was not measured before."""
+    path = tmp_path / "again.yaml"
+    path.write_text(
+        STUDY.replace(
+            "select: [0], report: [1, 2]", "select: [0], report: [0, 1], reuse_seeds: true"
+        )
+    )
+    study = load_study(path)
+    trials = [*members(study, "low"), *members(study, "high")]
+    named = {t.name: recorded(t, value=float(i)) for i, t in enumerate(trials)}
+    first = trials[0]
+    for state in (Status.RUNNING, Status.INTERRUPTED):
+        named[first.name] = recorded(first, state, value=0.0, stage="report")
+        status = standing(study, named, state=Status.RUNNING, active=True, now_ms=NOW_MS)
+        assert seen(row(status, "select", "low")) == {Status.FINISHED: 3}
+        report = row(status, "report", "low")
+        assert report.config_id == first.configuration.id
+        assert seen(report) == {state: 1, Status.PENDING: 1}
+
+
 def test_a_group_without_finishers(study: Study, stands: Callable[..., StudyStatus]) -> None:
     low = members(study, "low")
     hopeless = stands(*(recorded(t, Status.DIVERGED) for t in low))

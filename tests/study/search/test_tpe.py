@@ -14,12 +14,13 @@ from introsearch.study.model import Study
 from introsearch.study.search.expand import expand
 from introsearch.study.search.spaces import Space, group_spaces
 from introsearch.study.search.suggestions import (
+    Outcome,
     Suggested,
     Suggestion,
     configuration_of,
     expand_suggested,
 )
-from introsearch.study.search.tpe import Outcome, suggest
+from introsearch.study.search.tpe import suggest
 from tests.conftest import Load
 
 TPE = """\

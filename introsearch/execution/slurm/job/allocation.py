@@ -6,7 +6,7 @@ import os
 import re
 from dataclasses import dataclass
 
-from introsearch.execution.slurm import client as slurm_client
+from introsearch.execution.slurm import client
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,14 +31,14 @@ class Allocation:
 def read_allocation() -> Allocation:
     """From the variables that Slurm sets in a batch script."""
     environment = os.environ
-    names = slurm_client.hostnames(environment["SLURM_JOB_NODELIST"])
+    names = client.hostnames(environment["SLURM_JOB_NODELIST"])
     cpus = dict(zip(names, cpu_counts(environment["SLURM_JOB_CPUS_PER_NODE"]), strict=True))
     nodes = sorted(names, key=lambda name: name != environment["SLURMD_NODENAME"])
     job = environment["SLURM_JOB_ID"]
     gpus = {
         name: gpu_count(text)
-        for some, text in slurm_client.generic_resources(job)
-        for name in slurm_client.hostnames(some)
+        for some, text in client.generic_resources(job)
+        for name in client.hostnames(some)
     }
     return Allocation(
         job=job,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from introsearch.cluster.file import seconds_of
 from introsearch.errors import ClusterError
-from introsearch.execution.slurm import client as slurm_client
+from introsearch.execution.slurm import client
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +58,7 @@ class Continuation:
         """
         if asked != signal.SIGTERM:
             return asked == signal.SIGUSR1
-        fields = slurm_client.job_fields(self.job) or {}
+        fields = client.job_fields(self.job) or {}
         preempted = fields.get("PreemptTime", "None") not in ("None", "Unknown", "N/A")
         return preempted or self.has_requeued(fields) or _time_is_over(fields)
 
@@ -69,7 +69,7 @@ class Continuation:
             Whether it is requeued, and goes on under its id.
         """
         with _sigterm_waits():
-            if self.has_requeued(slurm_client.job_fields(self.job)):
+            if self.has_requeued(client.job_fields(self.job)):
                 say(f"Slurm has requeued job {self.job} itself.")
                 return True
             restarts = self.earlier + self.restarts
@@ -80,11 +80,11 @@ class Continuation:
                 )
                 return False
             times = f"{restarts + 1} of at most {self.max_requeues} times"
-            if slurm_client.requeue(self.job):
+            if client.requeue(self.job):
                 say(f"Job {self.job} is requeued ({times}).")
                 return True
             try:
-                job = slurm_client.submit(self.folder / "batch.sh", str(restarts + 1))
+                job = client.submit(self.folder / "batch.sh", str(restarts + 1))
             except ClusterError as error:
                 say(
                     f"Slurm neither requeues job {self.job} nor lets it be submitted again from "

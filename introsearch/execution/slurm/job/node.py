@@ -31,7 +31,7 @@ _SIGTERM_PATIENCE_S = 22.0
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `ray start` until it ends or is told to, then remove its temporary folder."""
-    parser = argparse.ArgumentParser(prog="slurm_node")
+    parser = argparse.ArgumentParser(prog="node")
     parser.add_argument("--temp-folder", type=Path, required=True)
     parser.add_argument("--num-cpus", type=int, required=True)
     parser.add_argument("--address", required=True, help="of Ray's head")

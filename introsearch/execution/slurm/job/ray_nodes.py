@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from introsearch.errors import ClusterError
-from introsearch.execution.slurm import client as slurm_client
+from introsearch.execution.slurm import client
 from introsearch.execution.slurm.job.allocation import Allocation
 from introsearch.execution.slurm.job.continuation import Continuation, say
 from introsearch.execution.slurm.job.node import END
@@ -56,7 +56,7 @@ class RayNodes:
             ClusterError: it does not start, with its last words.
         """
         others = [n for n in self.allocation.nodes if n != self.head and n not in self.lost]
-        ip = address_towards(slurm_client.node_address(others[0])) if others else "127.0.0.1"
+        ip = address_towards(client.node_address(others[0])) if others else "127.0.0.1"
         address = f"{ip}:{free_port(int(self.allocation.job))}"
         self._start_node(self.head, address, "--head")
         self._wait_for([self.head])

@@ -155,7 +155,7 @@ class Supervisor:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """What the batch script executes."""
-    parser = argparse.ArgumentParser(prog="slurm_job")
+    parser = argparse.ArgumentParser(prog="supervisor")
     parser.add_argument("--temp-folder", required=True)
     add_batch_options(parser)
     parser.add_argument("command", nargs="+")

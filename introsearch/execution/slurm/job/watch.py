@@ -6,7 +6,7 @@ import os
 import socket
 from contextlib import redirect_stdout
 
-from introsearch.execution.slurm import client as slurm_client
+from introsearch.execution.slurm import client
 from introsearch.execution.slurm.job.continuation import Continuation, say
 
 PATIENCE_S = 5.0  # a machine that is down does not even refuse
@@ -38,10 +38,10 @@ class FirstNodeWatch:
 
     def is_in_charge(self) -> bool:
         """Whether Slurm knows of the first node's death, and this one is now the first."""
-        fields = slurm_client.job_fields(self.continuation.job) or {}
+        fields = client.job_fields(self.continuation.job) or {}
         if fields.get("JobState") != "RUNNING" or self.continuation.has_requeued(fields):
             return False
-        left = slurm_client.hostnames(fields["NodeList"])
+        left = client.hostnames(fields["NodeList"])
         lost = fields["BatchHost"] not in left
         return lost and left[:1] == [os.environ["SLURMD_NODENAME"]]
 
@@ -51,4 +51,4 @@ class FirstNodeWatch:
         with (folder / f"{job}.log").open("a") as log, redirect_stdout(log):
             say(f"The first node of job {job} has died, and with it Ray's head.")
             if not self.continuation.go_on():
-                slurm_client.cancel(job)
+                client.cancel(job)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from introsearch.execution.slurm import client as slurm_client
+from introsearch.execution.slurm import client
 from introsearch.execution.slurm import submit as slurm
 from introsearch.execution.slurm.job import ports
 from introsearch.execution.slurm.job.allocation import cpu_counts, gpu_count
@@ -129,7 +129,7 @@ def test_only_what_the_user_did_not_end_goes_on(
     text: str | None,
     wanted: bool,
 ) -> None:
-    monkeypatch.setattr(slurm_client, "job_fields", lambda job: fields(text))
+    monkeypatch.setattr(client, "job_fields", lambda job: fields(text))
     assert job().is_wanted(number) is wanted
 
 
@@ -142,10 +142,10 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
         found.append(("submit", script.name, *arguments))
         return "8"
 
-    monkeypatch.setattr(slurm_client, "requeue", lambda job: bool(found.append(("requeue", job))))
-    monkeypatch.setattr(slurm_client, "cancel", lambda job: found.append(("cancel", job)))
-    monkeypatch.setattr(slurm_client, "submit", submit)
-    monkeypatch.setattr(slurm_client, "job_fields", lambda job: {"Restarts": "0"})
+    monkeypatch.setattr(client, "requeue", lambda job: bool(found.append(("requeue", job))))
+    monkeypatch.setattr(client, "cancel", lambda job: found.append(("cancel", job)))
+    monkeypatch.setattr(client, "submit", submit)
+    monkeypatch.setattr(client, "job_fields", lambda job: {"Restarts": "0"})
     return found
 
 
@@ -168,7 +168,7 @@ def test_there_is_an_end_to_going_on(
 def test_what_slurm_has_requeued_is_not_submitted_too(
     tmp_path: Path, calls: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slurm_client, "job_fields", lambda job: {"Restarts": "1"})
+    monkeypatch.setattr(client, "job_fields", lambda job: {"Restarts": "1"})
     assert job(tmp_path).go_on()
     assert calls == []
 
@@ -195,8 +195,8 @@ def test_one_node_takes_care_of_a_job_without_its_first(
     monkeypatch: pytest.MonkeyPatch, text: str | None, node: str, in_charge: bool
 ) -> None:
     monkeypatch.setenv("SLURMD_NODENAME", node)
-    monkeypatch.setattr(slurm_client, "job_fields", lambda job: fields(text))
-    monkeypatch.setattr(slurm_client, "hostnames", lambda text: text.split(","))
+    monkeypatch.setattr(client, "job_fields", lambda job: fields(text))
+    monkeypatch.setattr(client, "hostnames", lambda text: text.split(","))
     assert FirstNodeWatch("127.0.0.1:9", job()).is_in_charge() is in_charge
 
 
@@ -234,7 +234,7 @@ def test_a_batch_script_is_submitted_as_it_is(
         monkeypatch.setenv(name, "set")
     (tmp_path / "batch.sh").write_text("#!/bin/bash\n#SBATCH --time=5\n")
     sbatch.write_text(f"#!/bin/bash\nenv > {tmp_path}/seen\necho Welcome!\necho '12;here'\n")
-    assert slurm_client.submit(tmp_path / "batch.sh") == "12"
+    assert client.submit(tmp_path / "batch.sh") == "12"
     seen = {line.partition("=")[0] for line in (tmp_path / "seen").read_text().splitlines()}
     assert seen >= {*kept.split()}
     assert seen.isdisjoint(names.split())
@@ -249,7 +249,7 @@ def test_a_job_that_can_neither_be_requeued_nor_submitted_says_so(
     sbatch.write_text("#!/bin/bash\necho 'sbatch: error: Access denied' >&2\nexit 1\n")
     (tmp_path / "batch.sh").touch()
     for name in ("requeue", "job_fields"):
-        monkeypatch.setattr(slurm_client, name, lambda job: None)
+        monkeypatch.setattr(client, name, lambda job: None)
     assert not job(tmp_path).go_on()
     assert "(Access denied). The same command continues." in capsys.readouterr().out
     assert not (tmp_path / "job").exists()
@@ -264,7 +264,7 @@ def test_a_slurm_that_does_not_answer_is_told_once(
     answers = iter(
         [{}, {}, {"JobState": "PENDING", "Reason": "Priority"}, {"JobState": "CANCELLED"}]
     )
-    monkeypatch.setattr(slurm_client, "job_fields", lambda job: next(answers))
+    monkeypatch.setattr(client, "job_fields", lambda job: next(answers))
     monkeypatch.setattr(slurm, "POLL_S", 0.0)
     monkeypatch.setattr(slurm.time, "sleep", lambda seconds: None)
     assert slurm.SlurmJob(tmp_path).follow() == slurm.EXIT_INTERRUPTED
