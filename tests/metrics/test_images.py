@@ -142,8 +142,8 @@ def test_representation_metrics_follow_the_protocol(digits, monkeypatch):
         epoch.extend(batches)
         return encoder
 
-    monkeypatch.setattr("sklearn.svm.SVC", Classifier)
-    monkeypatch.setattr("sklearn.neighbors.KNeighborsClassifier", Classifier)
+    monkeypatch.setattr(representation, "SVC", Classifier)
+    monkeypatch.setattr(representation, "KNeighborsClassifier", Classifier)
     monkeypatch.setattr(representation, "with_fixed_statistics", fixed)
     v = dataclasses.replace(view(digits), encoder=_Shifted(), memo={})
     for name in ("svm_2k", "svm_10k", "knn_5", "knn_100"):
