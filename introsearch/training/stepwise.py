@@ -1,6 +1,8 @@
-"""What all trainers share that take optimiser steps: the loop over iterations, and a step."""
+"""The loop over iterations of trainers that take optimiser steps, and such a step."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -11,28 +13,30 @@ from introsearch.training.base import Trainer
 from introsearch.training.spans import span
 
 
-class StepwiseTrainer(Trainer):
-    """Trains iteration by iteration; subclasses define `_step`."""
+def take_steps(
+    trainer: Trainer,
+    iterations: int,
+    *,
+    before: Callable[[], None],
+    step: Callable[[], dict[str, Tensor]],
+) -> dict[str, float]:
+    """Train for `iterations` more and return the mean of every loss term.
 
-    def advance(self, iterations: int) -> dict[str, float]:
-        """Train for `iterations` more and return the mean of every loss term.
+    Args:
+        trainer: counts its iterations.
+        iterations: how many.
+        before: makes what the next iteration needs that others do not.
+        step: trains for one iteration and returns its loss terms, detached.
 
-        Raises:
-            TrialDiverged: a term was NaN or infinite; says which and when.
-        """
-        start, history = self.iteration, []
-        for _ in range(iterations):
-            self._before_step()
-            history.append(self._step())
-            self.iteration += 1
-        return mean_terms(history, start=start)
-
-    def _before_step(self) -> None:
-        """Make what the next iteration needs that others do not."""
-
-    def _step(self) -> dict[str, Tensor]:
-        """Train for one iteration and return its loss terms, detached."""
-        raise NotImplementedError
+    Raises:
+        TrialDiverged: a term was NaN or infinite; says which and when.
+    """
+    start, history = trainer.iteration, []
+    for _ in range(iterations):
+        before()
+        history.append(step())
+        trainer.iteration += 1
+    return mean_terms(history, start=start)
 
 
 def descend(optimiser: Optimizer, loss: Tensor, *, retain_graph: bool = False) -> None:

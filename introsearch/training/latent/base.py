@@ -14,10 +14,11 @@ from introsearch.nets.number_format import tf32_products
 from introsearch.priors.base import Prior
 from introsearch.settings.base import TrainerSettings
 from introsearch.settings.latent import LatentPriorSettings
+from introsearch.training.base import Trainer
 from introsearch.training.figure_data import Figure
 from introsearch.training.latent.frozen_model import FrozenModel
 from introsearch.training.spans import span
-from introsearch.training.stepwise import StepwiseTrainer
+from introsearch.training.stepwise import take_steps
 from introsearch.training.streams import make_stream, stream_seed
 from introsearch.training.vae.judge import Judge
 from introsearch.training.weight_average import WeightAverage
@@ -37,7 +38,7 @@ class Players(NamedTuple):
     average: WeightAverage | None = None
 
 
-class LatentPriorTrainer(StepwiseTrainer):
+class LatentPriorTrainer(Trainer):
     """Fits a prior to posterior samples of a model, which is made ready before the first step.
 
     A method defines `_make_players` and `_step`.
@@ -77,6 +78,10 @@ class LatentPriorTrainer(StepwiseTrainer):
         """Make the players from torch's global generator; `stage_1` is there already."""
         raise NotImplementedError
 
+    def _step(self) -> dict[str, Tensor]:
+        """Train for one iteration and return its loss terms, detached."""
+        raise NotImplementedError
+
     def _make_optimisers(self) -> None:
         self.optimisers = {
             name: torch.optim.Adam(
@@ -104,7 +109,7 @@ class LatentPriorTrainer(StepwiseTrainer):
         self.stage_1.prepare()
         self._judge.forget()
         with tf32_products(allowed=False):  # stage 1 may; not energies and flows
-            return super().advance(iterations)
+            return take_steps(self, iterations, before=self._before_step, step=self._step)
 
     def _before_step(self) -> None:
         for optimiser in self.optimisers.values():

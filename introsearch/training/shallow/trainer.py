@@ -23,6 +23,7 @@ from introsearch.settings.shallow import (
     CollapseSettings,
     CollapseVAESettings,
 )
+from introsearch.training.base import Trainer
 from introsearch.training.figure_data import CollapseFigure, Figure
 from introsearch.training.shallow.likelihood import importance_nll
 from introsearch.training.shallow.moments import exact_moments, sampled_moments
@@ -31,13 +32,13 @@ from introsearch.training.shallow.prediction import predict_modes
 from introsearch.training.shallow.rows import TrainTest, correlated_rows, image_rows, moment_theta
 from introsearch.training.shallow.view import read_modes
 from introsearch.training.spans import span
-from introsearch.training.stepwise import StepwiseTrainer, descend
+from introsearch.training.stepwise import descend, take_steps
 from introsearch.training.streams import make_stream, stream_seed
 
 NLL_ROWS, NLL_DRAWS = 200, 1_000
 
 
-class CollapseTrainer(StepwiseTrainer):
+class CollapseTrainer(Trainer):
     """Minimises the beta-ELBO of one kind of model; subclasses say which.
 
     Args:
@@ -111,6 +112,9 @@ class CollapseTrainer(StepwiseTrainer):
     def _learning_rate(self) -> float:
         done = self.iteration / self.settings.iterations
         return float(self.settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done)))
+
+    def advance(self, iterations: int) -> dict[str, float]:
+        return take_steps(self, iterations, before=self._before_step, step=self._step)
 
     def _before_step(self) -> None:
         self.optimiser.param_groups[0]["lr"] = self._learning_rate()

@@ -18,9 +18,10 @@ from introsearch.nets.number_format import tf32_products
 from introsearch.priors.base import Prior, PriorContext
 from introsearch.settings.base import TrainerSettings
 from introsearch.settings.vae import VAESettings
+from introsearch.training.base import Trainer
 from introsearch.training.figure_data import Figure
 from introsearch.training.spans import span
-from introsearch.training.stepwise import StepwiseTrainer
+from introsearch.training.stepwise import take_steps
 from introsearch.training.streams import make_stream, stream_seed
 from introsearch.training.training_pass import training_pass
 from introsearch.training.vae.dataset import open_dataset
@@ -29,7 +30,7 @@ from introsearch.training.vae.judge import Judge
 from introsearch.training.vae.networks import make_networks
 
 
-class VAE(StepwiseTrainer):
+class VAE(Trainer):
     """Trains encoder, decoder and prior together on beta_rec * rec + beta_kl * kl.
 
     Args:
@@ -100,7 +101,7 @@ class VAE(StepwiseTrainer):
     def advance(self, iterations: int) -> dict[str, float]:
         self._judge.forget()
         with tf32_products(allowed=self.settings.precision == "tf32"):
-            return super().advance(iterations)
+            return take_steps(self, iterations, before=self._before_step, step=self._step)
 
     def _before_step(self) -> None:
         if self.iteration in self.settings.lr_milestones:
