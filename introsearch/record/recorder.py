@@ -412,12 +412,11 @@ def _tag(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> None:
 def _state(run: SeedRun) -> TrialState:
     """Only one driver at a time works on a study: what seems to run was killed."""
     killed = run.entry.status == Status.RUNNING
-    times = [point.time_ms for name, point in run.metrics.items() if name == SECONDS]
     return TrialState(
         run_id=run.run_id,
         entry=replace(run.entry, status=Status.INTERRUPTED) if killed else run.entry,
         metrics={name: point.value for name, point in run.metrics.items()},
-        last_ms=max(times, default=None),
+        last_ms=run.last_ms,
         end_ms=run.end_ms,
     )
 

@@ -29,6 +29,7 @@ from introsearch.record.tags import LEVEL, ConfigurationEntry, SeedEntry, tags_o
 from introsearch.study.model import Study
 from introsearch.study.search.expand import Expansion, expand
 from introsearch.study.search.suggestions import Suggested, expand_suggested
+from introsearch.trial.evaluation import SECONDS
 
 PAGE = 1_000
 _WAIT_FOR_LOCK_S = 20  # a writer holds a SQLite file for milliseconds
@@ -59,6 +60,11 @@ class SeedRun:
     end_ms: int | None
     entry: SeedEntry
     metrics: Mapping[str, Point]
+
+    @property
+    def last_ms(self) -> int | None:
+        """When it was last evaluated, in milliseconds since 1970."""
+        return self.metrics[SECONDS].time_ms if SECONDS in self.metrics else None
 
 
 def read_seed_runs(

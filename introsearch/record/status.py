@@ -59,7 +59,7 @@ def read_trials(
             run.entry,
             {name: point.value for name, point in run.metrics.items()},
             metric=metric,
-            last_ms=run.metrics[SECONDS].time_ms if SECONDS in run.metrics else None,
+            last_ms=run.last_ms,
             end_ms=run.end_ms,
         )
         for run in runs

@@ -15,8 +15,9 @@ from introsearch.results.extractors import extractors_of, extractors_text, with_
 from introsearch.results.statistics import choose, summarise
 from introsearch.results.tables.captions import caption
 from introsearch.results.tables.results import chosen_table, render
+from introsearch.statuses import OPEN, Status
 from introsearch.study.group_label import group_block
-from introsearch.study.model import Study
+from introsearch.study.model import Stage, Study
 from introsearch.study.search.expand import Expansion, searched_settings
 
 
@@ -125,16 +126,40 @@ def _applicable(summary: pd.DataFrame, expansion: Expansion) -> list[bool]:
 def choose_configurations(
     study: Study, expansion: Expansion, frame: pd.DataFrame
 ) -> dict[str, str | None]:
-    """Per group the best configuration of the select stage, or the only one if there is none."""
+    """Per group the best configuration of the select stage, or the only one if there is none.
+
+    Args:
+        study: the study.
+        expansion: its configurations.
+        frame: one row per seed run, with stage, seed and what `results.statistics.choose` needs.
+    """
     if not study.seeds.select:
         return {group: members[0].id for group, members in expansion.members.items()}
+    rows = zip(frame["stage"], frame["seed"], frame["status"], strict=True)
+    ends = [end_of_select(study, stage=t, seed=seed, status=status) for t, seed, status in rows]
     return choose(
-        frame,
+        frame.assign(status=ends),
         metric=study.metric.name,
         goal=study.metric.goal,
         groups=expansion.groups,
         seeds=study.seeds.select,
     )
+
+
+def end_of_select(study: Study, *, stage: Stage, seed: int, status: Status) -> Status:
+    """The status of a trial in the select stage, which may be over for it.
+
+    A select seed is run again to be reported if it lacks a metric of the report. Its configuration
+    has been chosen then, and stays so meanwhile.
+
+    Args:
+        study: the study.
+        stage: the one that the trial was started for last.
+        seed: the trial's.
+        status: where it stands now.
+    """
+    again = stage == "report" and seed in study.seeds.select
+    return Status.FINISHED if again and status in OPEN else status
 
 
 def _blocks_of(groups: tuple[str, ...]) -> dict[str, str]:

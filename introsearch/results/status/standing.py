@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from introsearch.results.result import choose_configurations
+from introsearch.results.result import choose_configurations, end_of_select
 from introsearch.results.status.model import (
     STATES,
     GroupStatus,
@@ -95,21 +95,15 @@ def _frame(study: Study, expansion: Expansion, trials: Iterable[RecordedTrial]) 
     """As much of `record.frames.read_frame` as choosing needs."""
     groups = {c.id: list(c.groups) for c in expansion.configurations}
     rows = [
-        (t.run_id, t.config_id, t.seed, _status_in_select(study, t), groups[t.config_id], t.value)
+        (t.run_id, t.config_id, t.seed, t.stage, t.status, groups[t.config_id], t.value)
         for t in trials
     ]
     metric = f"metric.{study.metric.name}"
-    columns = ["run_id", "config_id", "seed", "status", "groups", metric]
+    columns = ["run_id", "config_id", "seed", "stage", "status", "groups", metric]
     return pd.DataFrame(rows, columns=columns).astype({metric: float})
 
 
 # -- trials ---------------------------------------------------------------------------------------
-
-
-def _status_in_select(study: Study, trial: RecordedTrial) -> Status:
-    """A select seed that runs again to be reported has been selected, so it had finished."""
-    again = trial.stage == "report" and trial.seed in study.seeds.select
-    return Status.FINISHED if again and trial.status in OPEN else trial.status
 
 
 def _status_reader(
@@ -121,7 +115,7 @@ def _status_reader(
         found = recorded.get(trial.name)
         status = found.status if found else Status.PENDING
         if found and trial.stage == "select":
-            status = _status_in_select(study, found)
+            status = end_of_select(study, stage=found.stage, seed=trial.seed, status=status)
         if status == Status.RUNNING and killed:
             status = Status.INTERRUPTED
         if status == Status.STOPPED and trial.stage == "report":
