@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_MAX_SHOWN = 10  # errors of a file
+
 
 class IntrosearchError(Exception):
     """Base of all errors that are shown to the user without a traceback.
@@ -23,8 +25,11 @@ class IntrosearchError(Exception):
         return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message
 
 
-class ConfigError(IntrosearchError):
+class ConfigError(IntrosearchError, ValueError):
     """Bad input: nothing was started and nothing was written. Exit code 2.
+
+    One may stand for several, which are all that is wrong with a file (`of`, `all`). As a
+    ValueError, it may be raised by validators of pydantic's.
 
     Args:
         message: what is wrong.
@@ -47,26 +52,51 @@ class ConfigError(IntrosearchError):
         self.key = key
         self.file = file
         self.line = line
+        self._others: tuple[ConfigError, ...] = ()
+
+    @classmethod
+    def of(cls, errors: Iterable[ConfigError]) -> ConfigError:
+        """One error that stands for several, of which there is at least one: the first, with all.
+
+        Those that say the same of the same key are one.
+        """
+        unique = {(e.file, e.key, e.message): e for error in errors for e in error.all}
+        first, *others = unique.values()
+        result = first.at(file=first.file, line=first.line)
+        result._others = tuple(others)
+        return result
+
+    @property
+    def all(self) -> tuple[ConfigError, ...]:
+        """The errors that this one stands for, itself the first."""
+        return (self, *self._others)
 
     def at(self, *, file: str, line: int | None, key: str | None = None) -> ConfigError:
-        """The same error with its place in a file."""
+        """The same error, alone, with its place in a file."""
         return ConfigError(
             self.message, key=self.key if key is None else key, file=file, line=line, hint=self.hint
         )
 
     def __str__(self) -> str:
+        shown = [self._alone(), *(error._alone() for error in self._others[: _MAX_SHOWN - 1])]
+        more = len(self.all) - len(shown)
+        return "\n".join([*shown, f"and {more:,} more"] if more else shown)
+
+    def _alone(self) -> str:
         place = f"{self.file}:{self.line}" if self.line is not None else self.file
         head = ": ".join(part for part in (place, self.key, self.message) if part)
         return f"{head}\n  hint: {self.hint}" if self.hint else head
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild_config_error, (self.message, self.key, self.file, self.line, self.hint)
+        parts = [(e.message, e.key, e.file, e.line, e.hint) for e in self.all]
+        return _rebuild_config_error, (parts,)
 
 
-def _rebuild_config_error(
-    message: str, key: str, file: str, line: int | None, hint: str
-) -> ConfigError:
-    return ConfigError(message, key=key, file=file, line=line, hint=hint)
+def _rebuild_config_error(parts: Iterable[tuple[str, str, str, int | None, str]]) -> ConfigError:
+    return ConfigError.of(
+        ConfigError(message, key=key, file=file, line=line, hint=hint)
+        for message, key, file, line, hint in parts
+    )
 
 
 class TrialDiverged(IntrosearchError):

@@ -63,6 +63,12 @@ KINDS: dict[str, Kind] = {
         names=METRICS, what="a metric", base="", defines=(), example="my_module:my_metric"
     ),
 }
+SETTINGS_FORM = (
+    "they are a pydantic model, e.g. class Settings(TrainerSettings): "
+    'caution: Number = Field(0.5, ge=0, lt=1, description="how cautious to be"), '
+    "with TrainerSettings of introsearch.settings.base, Number of introsearch.settings.model and "
+    "Field of pydantic"
+)
 _DATA_KINDS = {entry.kind for entry in DATASETS.values()}
 _WORD = "[A-Za-z_][A-Za-z0-9_]*"
 PATH = rf"{_WORD}(\.{_WORD})*:{_WORD}"  # a regular expression that JSON Schema understands too
@@ -265,6 +271,11 @@ def _import_error(kind: str, module: str, error: BaseException) -> ConfigError:
             key=kind,
             hint="it must be installed, or lie beside the study file or in the current folder",
         )
+    if isinstance(error, ModuleNotFoundError) and f"{error.name}".startswith("introsearch."):
+        of_settings = f"{error.name}".rpartition(".")[2] in ("fields", "settings")
+        hint = f"of Settings, {SETTINGS_FORM}" if of_settings else "see CHANGELOG.md of introsearch"
+        message = f"cannot import {module}: introsearch has no module {error.name} any more"
+        return ConfigError(message, key=kind, hint=hint)
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{frames[-1].filename}:{frames[-1].lineno}"
     if isinstance(error, SyntaxError) and error.filename:

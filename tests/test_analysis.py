@@ -203,7 +203,7 @@ def test_models_are_drawn_from_checkpoints(
     import torch
 
     from introsearch.files import checkpoint_path
-    from introsearch.study.model import Resources
+    from introsearch.study.sections import Resources
     from introsearch.trial.order import order_of
     from introsearch.trial.run import TrialRun
 

@@ -25,8 +25,9 @@ from introsearch.registry import METRICS, PRIORS, TRAINERS, is_costly
 from introsearch.settings.base import resolve_settings
 from introsearch.study.file.document import dump
 from introsearch.study.file.loader import load_study
-from introsearch.study.model import Resources, Study
+from introsearch.study.model import Study
 from introsearch.study.search.expand import expand, select_trials
+from introsearch.study.sections import Resources
 from introsearch.trial.order import order_of
 from introsearch.trial.run import TrialRun
 
@@ -34,15 +35,17 @@ pytestmark = pytest.mark.usefixtures("small_grid")
 
 MODULE = '''\
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
+from pydantic import Field
 
 from introsearch.data.base import Data
 from introsearch.data.toy import ToyData
 from introsearch.priors.base import MixturePrior, Prior
 from introsearch.training.base import Trainer
-from introsearch.settings.fields import bounded, choice
 from introsearch.settings.base import TrainerSettings
+from introsearch.settings.model import Many, Number, Whole
 from introsearch.settings.vae import VAESettings
 from introsearch.training.vae.vae import VAE
 
@@ -89,37 +92,48 @@ def one(view, generator):
 
 
 class Cautious(VAE):
-    @dataclass(frozen=True, kw_only=True)
     class Settings(VAESettings):
-        """Attributes:
-            caution: how cautious to be.
-        """
+        """How cautious to be."""
 
-        caution: float = bounded(0.5, low=0.0, below=1.0)
-        manner: str = choice("plain", legal=("plain", "fancy"))
-        shares: tuple[float, ...] = (0.5, 0.5)
-        limit: int | None = None
+        caution: Number = Field(0.5, ge=0, lt=1, description="how cautious to be")
+        manner: Literal["plain", "fancy"] = "plain"
+        shares: Many[Number] = (0.5, 0.5)
+        limit: Whole | None = None
 
 
 class Plain(VAE):
     pass
 
 
-class Undecorated(VAE):
+class Former(VAE):
+    @dataclass(frozen=True, kw_only=True)
     class Settings(VAESettings):
         caution: float = 0.5
 
 
 class Strange(VAE):
-    @dataclass(frozen=True, kw_only=True)
     class Settings(VAESettings):
         table: dict = None
 
 
+class Strict(VAE):
+    class Settings(VAESettings):
+        shares: tuple[float, ...] = (0.5,)
+
+
+class Doubtful(VAE):
+    class Settings(VAESettings):
+        caution: Number = 0.5
+
+        def contradictions(self):
+            yield from super().contradictions()
+            if self.caution > self.beta_kl:
+                raise ValueError("more caution than beta_kl")
+
+
 class Demanding(VAE):
-    @dataclass(frozen=True, kw_only=True)
     class Settings(Cautious.Settings):
-        must: int
+        must: Whole
 
 
 class Loose(Cautious):
@@ -254,15 +268,18 @@ EDITS = [
     ("M:Cautious", "'M:'", "trainer", 2, "no path", "my_module:MyTrainer"),
     ("M:Cautious", "M:Line", "trainer", 2, "is not a trainer", "training.base:Trainer"),
     ("M:Cautious", "M:Idle", "trainer", 2, "not define advance, evaluate", "base:Trainer"),
-    ("M:Cautious", "M:Undecorated", "trainer", 2, "no Settings", "dataclass(frozen=True"),
+    ("M:Cautious", "M:Former", "trainer", 2, "a dataclass", "pydantic"),
+    ("M:Cautious", "M:Doubtful", "parameters", 8, "more caution than", "change"),
+    ("{caution: 0.9", "{trainer: M:Strict, shares: [1]", "variants.careful.shares", 16,
+     "list of finite", "Many"),
     ("M:Cautious", "M:Loose", "trainer", 2, "no Settings", "TrainerSettings"),
-    ("M:Cautious", "M:Strange", "trainer", 2, "Settings.table", "tuple[int, ...]"),
+    ("M:Cautious", "M:Strange", "trainer", 2, "express: table: <class 'dict'>", "pydantic"),
     ("M:Cautious", "M:Demanding", "parameters.must", 8, "value for 'must'", "add must"),
     ("M:Cautious", "M:Plain", "variants.careful.caution", 16, "no setting 'caution'", "Legal"),
     ("name: M:spread", "name: M:spred", "metric.name", 3, "has no 'spred'", "'spread'"),
     ("name: M:spread", "name: M:lonely", "metric.name", 3, "not a metric", "(view, generator)"),
     ("name: M:spread", "name: M:Line", "metric.name", 3, "not a metric", "(view, generator)"),
-    (", goal: maximize", "", "metric.goal", 3, "goal of M:spread is missing", "goal: minimize"),
+    (", goal: maximize", "", "metric.goal", 3, "'goal' is missing", "goal: minimize"),
     ("goal: maximize", "goal: max", "metric.goal", 3, "'max'", "maximize"),
     ("M:one, goal: minimize", "M:one", "metrics.0.goal", 5, "missing", "goal: minimize"),
     ("name: M:one", "name: M:spread", "metrics.0.name", 5, "twice", "keep one"),
@@ -275,7 +292,7 @@ EDITS = [
     ("caution: 0.9", "cauton: 0.9", "variants.careful.cauton", 16, "no setting", "'caution'"),
     ("caution: 0.9", "caution: 1", "variants.careful.caution", 16, "below 1", "caution"),
     ("caution: 0.9", "manner: odd", "variants.careful.manner", 16, "unknown manner", "fancy"),
-    ("caution: 0.9", "shares: [x]", "variants.careful.shares", 16, "finite number", "shares"),
+    ("caution: 0.9", "shares: [x]", "variants.careful.shares.0", 16, "finite number", "shares"),
     ("caution: 0.9", "shares: 0.5", "variants.careful.shares", 16, "list of finite", "shares"),
     ("caution: 0.9", "limit: 1.5", "variants.careful.limit", 16, "whole number", "limit"),
     ("intro_prior: true", "r_entropy: 1", "variants.three_players.r_entropy", 17, "no mixture",
@@ -311,6 +328,12 @@ def test_wrong_extensions(
         ("def f(:\n", "SyntaxError", ".py:1"),
         ("import no_such_dependency\n", "no_such_dependency", ".py:1"),
         ("import sys\nsys.exit(3)\n", "SystemExit", ".py:2"),
+        (
+            "from introsearch.settings.base import TrainerSettings\n"
+            "class Settings(TrainerSettings):\n    odd: object.__init__ = 0\n",
+            "Pydantic",
+            "",
+        ),
     ],
 )
 def test_a_module_that_cannot_be_imported(

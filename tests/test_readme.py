@@ -15,8 +15,8 @@ from jsonschema import Draft202012Validator
 from introsearch.study.file.document import read_document
 from introsearch.study.file.loader import load_study
 from introsearch.study.file.schema import study_schema
-from introsearch.study.model import Resources
 from introsearch.study.search.expand import expand, select_trials
+from introsearch.study.sections import Resources
 from introsearch.trial.order import order_of
 from introsearch.trial.run import TrialRun
 

@@ -11,8 +11,9 @@ from typing import Any
 
 from introsearch.bench.measurement import Measurement
 from introsearch.settings.base import resolve_settings, settings_to_dict
-from introsearch.study.model import Resources, Study, Trial
+from introsearch.study.model import Study, Trial
 from introsearch.study.search.expand import expand
+from introsearch.study.sections import Resources
 from introsearch.trial.order import TrialOrder, order_of
 
 # Without a study: the plain VAE, and the cheapest and dearest columns of the 2D benchmark.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from introsearch.errors import ConfigError
-from introsearch.study.model import Resources
+from introsearch.study.sections import Resources
 
 
 def local_cpus() -> int:

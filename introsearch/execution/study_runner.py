@@ -25,7 +25,7 @@ from introsearch.results.statistics import seed_statistics
 from introsearch.results.status.model import StudyStatus
 from introsearch.results.status.standing import standing
 from introsearch.statuses import Status
-from introsearch.study.model import Resources, Stage, Study, Trial, trial_name
+from introsearch.study.model import Stage, Study, Trial, trial_name
 from introsearch.study.search.expand import (
     Expansion,
     expand,
@@ -34,6 +34,7 @@ from introsearch.study.search.expand import (
     select_trials,
 )
 from introsearch.study.search.suggestions import expand_suggested
+from introsearch.study.sections import Resources
 from introsearch.study.stopping.ladder import Ladder
 from introsearch.study.stopping.schedule import rung_unit
 

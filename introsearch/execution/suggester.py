@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from introsearch.record.recorder import Recorder
-from introsearch.study.model import Configuration, Study, Tpe
+from introsearch.study.model import Configuration, Study
 from introsearch.study.search.spaces import group_spaces
 from introsearch.study.search.suggestions import (
     Outcome,
@@ -15,6 +15,7 @@ from introsearch.study.search.suggestions import (
     configuration_of,
     suggestions_by_group,
 )
+from introsearch.study.sections import Tpe
 
 OutcomeOf = Callable[[str], Outcome | None]
 

@@ -13,8 +13,9 @@ from introsearch.extensions import metrics_for
 from introsearch.planning.costs import TrialCosts, to_measure
 from introsearch.registry import is_costly
 from introsearch.settings.base import resolve_settings, settings_to_dict
-from introsearch.study.model import Configuration, Resources, Study, Trial
+from introsearch.study.model import Configuration, Study, Trial
 from introsearch.study.search.expand import Expansion
+from introsearch.study.sections import Resources
 from introsearch.training.stopwatch import Stopwatch
 from introsearch.trial.evaluation import TIMES
 from introsearch.trial.order import TrialOrder, order_of
@@ -29,7 +30,7 @@ REPEATS = 2  # of evaluations, the faster of which counts: the first prepares so
 def local_resources(resources: Resources) -> tuple[Resources, int]:
     """What a trial gets on this machine, and how many GPUs torch can use here."""
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    return (resources if gpus else replace(resources, gpus=0.0)), gpus
+    return (resources if gpus else resources.changed(gpus=0.0)), gpus
 
 
 def measure_kinds(

@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass
 from introsearch.planning.shares import Stretch, select_shares, stretches
 from introsearch.planning.summary import StageCosts, StudyCosts
 from introsearch.settings.base import resolve_settings
-from introsearch.study.model import Configuration, Resources, Study
+from introsearch.study.model import Configuration, Study
 from introsearch.study.search.expand import Expansion
+from introsearch.study.sections import Resources
 from introsearch.study.stopping.schedule import interval_of
 
 _SCHEDULE = ("iterations", "warmup_iterations", "handover_iterations", "lr_milestones")

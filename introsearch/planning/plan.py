@@ -31,7 +31,7 @@ def plan_dict(study: Study, expansion: Expansion) -> dict[str, Any]:
             "rungs": list(early.rungs),
             "unit": early.unit,
             "eta": early.eta,
-            early.keys[1]: getattr(early, early.keys[1]),
+            early.rung_keys[1]: getattr(early, early.rung_keys[1]),
         },
         "groups": [_group(study, expansion, group) for group in expansion.groups],
         "total": _total(study, expansion),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from introsearch.study.model import Resources
+from introsearch.study.sections import Resources
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from introsearch.planning.summary import StudyCosts
-from introsearch.study.model import Resources
+from introsearch.study.sections import Resources
 from introsearch.wording import count, duration, hours
 
 

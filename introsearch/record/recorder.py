@@ -30,10 +30,11 @@ from introsearch.record.tags import (
 from introsearch.record.views import views
 from introsearch.results.status.model import RecordedTrial
 from introsearch.statuses import Status
-from introsearch.study.model import Configuration, Resources, Study, Trial
+from introsearch.study.model import Configuration, Study, Trial
 from introsearch.study.search.edits import fingerprint
 from introsearch.study.search.expand import expand
 from introsearch.study.search.suggestions import Suggested
+from introsearch.study.sections import Resources
 from introsearch.study.stopping.compared import ACTIVE_UNITS, compared_key, compared_value
 from introsearch.trial.evaluation import EVALUATION_SECONDS, SECONDS, Evaluation
 from introsearch.trial.order import order_of

@@ -2,40 +2,58 @@
 
 from __future__ import annotations
 
-import dataclasses
-import inspect
+import copy
+import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Self
 
+from pydantic import Field, create_model
+from pydantic.fields import FieldInfo
+
 from introsearch.errors import ConfigError, nearest_hint
-from introsearch.extensions import check_name, is_path, load, resolve
+from introsearch.extensions import SETTINGS_FORM, check_name, is_path, load, resolve
 from introsearch.registry import TRAINERS
-from introsearch.settings.fields import (
-    bounded,
-    check_field,
-    coerce,
-    field_types,
-)
+from introsearch.settings.model import IMPLIED, Model, Whole, validated
+from introsearch.settings.schema import can_be_written, schema_of
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrainerSettings:
+class TrainerSettings(Model):
     """What every trainer can be told; its settings are derived from this.
 
-    Fields are bool, int, float, str, a tuple of them, or one of these or None. They have defaults
-    and may have bounds or choices (`settings.fields`). What no single field can say is checked in
-    `__post_init__`, after that of this class, by raising a ConfigError with the field as its key.
-
-    Attributes:
-        iterations: training iterations altogether.
+    A field's type, bounds and default say what a study file may give for it (`settings.model`). A
+    field without a default must be given, or filled in by `fill`. What no single field can say is
+    said by `contradictions`.
     """
 
-    iterations: int = bounded(30_000, low=1)
+    class Written(Model):
+        """What a study file may say in other words than the settings that it resolves to.
 
-    def __post_init__(self) -> None:
-        for f in dataclasses.fields(self):
-            check_field(f, getattr(self, f.name))
+        A trainer's `Written` is derived from that of the trainer it is derived from.
+        """
+
+    iterations: Whole = Field(30_000, ge=1, description="training iterations altogether")
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        for name, field in cls.model_fields.items():
+            if IMPLIED in field.metadata and field.is_required():
+                raise TypeError(f"{name} has no default, which could be implied")
+        if not cls.__module__.startswith("introsearch."):
+            cls.model_rebuild()  # so that what is wrong with the user's own is said where it stands
+
+    @classmethod
+    def fill(cls, written: dict[str, Any]) -> dict[str, Any]:
+        """All settings, of those that a study file gives.
+
+        Args:
+            written: every setting that a file may give, and `Written`, by name. One that was not
+                given has its default; None, if that depends on other settings.
+
+        Raises:
+            ConfigError: what is given contradicts itself. Its `key` is the setting.
+        """
+        return written
 
     @property
     def warmup_end(self) -> int:
@@ -52,7 +70,7 @@ class TrainerSettings:
 
         A trainer with other phases must shorten them too.
         """
-        return dataclasses.replace(self, iterations=iterations)
+        return self.changed(iterations=iterations)
 
 
 def settings_class(trainer: str) -> type[TrainerSettings]:
@@ -69,16 +87,42 @@ def settings_class(trainer: str) -> type[TrainerSettings]:
         cls: type[TrainerSettings] = load(TRAINERS[trainer].settings)
         return cls
     own: Any = getattr(resolve("trainer", trainer), "Settings", None)
-    sound = isinstance(own, type) and issubclass(own, TrainerSettings)
-    if not sound or (inspect.get_annotations(own) and "__dataclass_fields__" not in vars(own)):
-        raise ConfigError(
-            f"{trainer} has no Settings that could be checked",
-            key="trainer",
-            hint="they must be a dataclass(frozen=True, kw_only=True), derived from "
-            "introsearch.settings.base:TrainerSettings",
-        )
+    if fault := _fault(own):
+        raise ConfigError(f"{trainer} {fault}", key="trainer", hint=SETTINGS_FORM)
     checked: type[TrainerSettings] = own
     return checked
+
+
+def _fault(own: Any) -> str:
+    """Why something cannot be the settings of a trainer of the user's own; empty if it can."""
+    if not isinstance(own, type) or not issubclass(own, TrainerSettings):
+        return "has no Settings"
+    if "__dataclass_fields__" in vars(own):  # as up to version 0.1
+        return "has Settings that are a dataclass"
+    properties = schema_of(written_type(own))["properties"]
+    odd = [name for name, schema in properties.items() if not can_be_written(schema)]
+    types = [f"{name}: {own.model_fields[name].annotation}" for name in odd]
+    return f"has Settings that no study file can express: {', '.join(types)}" if odd else ""
+
+
+@functools.cache
+def written_type(cls: type[TrainerSettings]) -> type[Model]:
+    """What a study file may say of a trainer's settings: each may be left out."""
+    own = cls.Written.model_fields
+    fields: dict[str, Any] = {}
+    for name, field in cls.model_fields.items():
+        if name in own:
+            continue
+        if field.is_required():
+            field = copy.copy(field)
+            field.default = None
+        fields[name] = (field.annotation, field)
+    return create_model(cls.__name__, __base__=cls.Written, __doc__=cls.__doc__, **fields)
+
+
+def written_fields(cls: type[TrainerSettings]) -> dict[str, FieldInfo]:
+    """What a study file may give, by name: the settings, and the words that stand for some."""
+    return written_type(cls).model_fields
 
 
 def resolve_settings(trainer: str, parameters: Mapping[str, Any]) -> TrainerSettings:
@@ -95,36 +139,73 @@ def resolve_settings(trainer: str, parameters: Mapping[str, Any]) -> TrainerSett
         ConfigError: unknown trainer or key, wrong type, value out of range, or settings that
             contradict each other. Its `key` is the setting's name.
     """
-    cls: Any = settings_class(trainer)
-    types = field_types(cls)
-    for key in parameters:
-        if key not in types:
-            raise ConfigError(
-                f"trainer {trainer!r} has no setting {key!r}",
-                key=str(key),
-                hint=nearest_hint(key, types),
+    cls = settings_class(trainer)
+    written = check_values(trainer, parameters)
+    filled = cls.fill(dict(written))
+    values = {
+        name: filled[name]
+        for name, field in cls.model_fields.items()
+        if not (filled[name] is None and field.is_required())
+    }
+    lacking = cls.model_fields.keys() - values.keys()
+    if lacking:
+        raise ConfigError.of(
+            ConfigError(
+                f"trainer {trainer!r} needs a value for {name!r}",
+                key=name,
+                hint=f"add {name}: ... to the parameters",
             )
-    for f in dataclasses.fields(cls):
-        if f.default is dataclasses.MISSING and f.name not in parameters:
-            raise ConfigError(
-                f"trainer {trainer!r} needs a value for {f.name!r}",
-                key=f.name,
-                hint=f"add {f.name}: ... to the parameters",
-            )
-    settings: TrainerSettings = cls(**{k: coerce(k, v, types[k]) for k, v in parameters.items()})
-    return settings
+            for name in sorted(lacking)
+        )
+    return validated(cls, values)
+
+
+def check_values(trainer: str, parameters: Mapping[str, Any]) -> Model:
+    """Validate plain values, each by itself.
+
+    Arguments and errors as for `resolve_settings`.
+
+    Returns:
+        What is written, by name: see `TrainerSettings.fill`.
+    """
+    cls = written_type(settings_class(trainer))
+    unknown = [
+        ConfigError(
+            f"trainer {trainer!r} has no setting {name!r}",
+            key=str(name),
+            hint=nearest_hint(name, cls.model_fields),
+        )
+        for name in parameters
+        if name not in cls.model_fields
+    ]
+    try:
+        known = {name: value for name, value in parameters.items() if name in cls.model_fields}
+        written = validated(cls, known)
+    except ConfigError as error:
+        scalars = {
+            name
+            for name, schema in schema_of(cls)["properties"].items()
+            if can_be_written(schema, in_list=True)
+        }
+        for each in error.all:
+            if each.key in scalars and isinstance(value := parameters[each.key], list):
+                each.hint = f"to try each: {each.key}: {{values: {value}}}"
+            unknown.append(each)
+    if unknown:
+        raise ConfigError.of(unknown)
+    return written
 
 
 def settings_to_dict(settings: TrainerSettings) -> dict[str, Any]:
     """All settings as plain JSON values (tuples become lists).
 
     What is None because it does not apply is left out, and so is a default that is implied
-    (`fields.plain`), so that a new setting leaves the identity of older configurations as it is.
+    (`model.IMPLIED`), so that a new setting leaves the identity of older configurations as it is.
     """
     values = {
-        f.name: value
-        for f in dataclasses.fields(settings)
-        if (value := getattr(settings, f.name)) is not None or f.default is not None
-        if not (f.metadata.get("implied") and value == f.default)
+        name: value
+        for name, field in type(settings).model_fields.items()
+        if (value := getattr(settings, name)) is not None or field.default is not None
+        if not (IMPLIED in field.metadata and value == field.default)
     }
     return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from introsearch.errors import ConfigError
 
@@ -10,25 +10,25 @@ from introsearch.errors import ConfigError
 IMAGE_DATA = ("train_images", "image_folder", "image_size", "image_channels")
 
 
-def check_halvings(channels: Sequence[int], *, size: int | None, padded: bool = False) -> None:
-    """Refuse feature maps that would halve images of `size` pixels too often; None is not known.
+def halvings_fault(
+    channels: Sequence[int], *, size: int | None, padded: bool = False
+) -> Iterator[ConfigError]:
+    """The fault of feature maps that would halve images of `size` pixels too often, if it is one.
 
     Args:
         channels: of the feature maps, one per halving.
-        size: height and width of an image.
+        size: height and width of an image; None is not known.
         padded: whether images are padded to what can be halved, by less than their own size.
-
-    Raises:
-        ConfigError: its `key` is ``channels``.
     """
     halvings = len(channels)
     if halvings == 0:
-        raise ConfigError("is an empty list", key="channels", hint="e.g. channels: [64, 128]")
+        yield ConfigError("is an empty list", key="channels", hint="e.g. channels: [64, 128]")
+        return
     if size is None:
         return
     possible = max(n for n in range(12) if (2**n <= 2 * size if padded else size % 2**n == 0))
     if halvings > possible:
-        raise ConfigError(
+        yield ConfigError(
             f"has {halvings} entries, but {size}x{size} pixels can be halved {possible} times only",
             key="channels",
             hint=f"at most {possible} entries" if possible else "the size of images must be even",

@@ -1,154 +1,27 @@
-"""The words of a study: what is searched, how it is judged, and what it expands into."""
+"""A study, and what it expands into: configurations, and their trials."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, field_validator
 
 from introsearch.errors import ConfigError, nearest_hint
 from introsearch.extensions import is_path, metrics_for
-from introsearch.registry import METRICS
-from introsearch.settings.base import settings_class
-from introsearch.settings.fields import bounded, choice, registered
-from introsearch.study.parameters import Parameter
+from introsearch.registry import METRICS, is_costly
+from introsearch.settings.base import settings_class, written_fields
+from introsearch.settings.model import Many, Whole
+from introsearch.study.sections import Budget, EarlyTermination, Metric, Resources, Seeds, Tpe
+from introsearch.study.space import SearchSpace, named
 
 Stage = Literal["select", "report"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Metric:
-    """A number that says how good a trial is.
-
-    Attributes:
-        name: a registered metric, or the dotted path of one of your own.
-        goal: ``minimize`` or ``maximize``; known of registered metrics.
-    """
-
-    name: str = registered(kind="metric")
-    goal: str = choice(legal=("minimize", "maximize"))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Seeds:
-    """Seeds of the two stages; shared ones make reported numbers optimistic.
-
-    Attributes:
-        select: seeds of the trials among which each group's winner is found.
-        report: seeds of the winners' trials, whose mean and std are printed.
-        reuse_seeds: allow the same seed in both.
-    """
-
-    select: tuple[int, ...] = bounded(low=0)
-    report: tuple[int, ...] = bounded(low=0)
-    reuse_seeds: bool = False
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EarlyTermination:
-    """Asynchronous successive halving within each group, by training iterations or by epochs.
-
-    Attributes:
-        type: ``asha``.
-        min_iter: the first rung, in iterations.
-        max_iter: no rung at or after this iteration.
-        min_epochs: the first rung in epochs of images, instead of iterations.
-        max_epochs: no rung at or after this epoch.
-        eta: one in `eta` trials is kept at each rung; the next rung is `eta` times later.
-        averaged: compare the metric of averaged weights, which is steadier while the learning rate
-            is high. Tables report the weights themselves all the same.
-        min_active_units: a trial with fewer active units in some latent ranks last at a rung, like
-            one whose metric is not finite.
-    """
-
-    type: str = choice("asha", legal=("asha",))
-    min_iter: int | None = bounded(None, low=1)
-    max_iter: int | None = bounded(None, low=1)
-    min_epochs: int | None = bounded(None, low=1)
-    max_epochs: int | None = bounded(None, low=1)
-    eta: int = bounded(3, low=2)
-    averaged: bool = False
-    min_active_units: int | None = bounded(None, low=1)
-
-    @property
-    def keys(self) -> tuple[str, str]:
-        """Which two settings say where rungs are."""
-        return ("min_iter", "max_iter") if self.min_epochs is None else ("min_epochs", "max_epochs")
-
-    @property
-    def unit(self) -> str:
-        """What rungs are counted in: ``iterations`` or ``epochs``."""
-        return "iterations" if self.min_epochs is None else "epochs"
-
-    @property
-    def rungs(self) -> tuple[int, ...]:
-        """In their unit: first * eta**k, strictly below the last."""
-        rung, last = (getattr(self, key) for key in self.keys)
-        rungs: list[int] = []
-        while rung < last:
-            rungs.append(rung)
-            rung *= self.eta
-        return tuple(rungs)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Tpe:
-    """How the tree-structured Parzen estimator suggests configurations, within each group.
-
-    Attributes:
-        num_startup: results to wait for before suggestions are more than random.
-        num_parallel: suggestions at work at a time: each knows the results of all before it but
-            the last num_parallel - 1. More keep more workers busy, fewer know more.
-    """
-
-    num_startup: int = bounded(10, low=1)
-    num_parallel: int = bounded(4, low=1)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Budget:
-    """Limits of a study; None is no limit.
-
-    Attributes:
-        max_trials: configurations per group; random and tpe need it.
-        max_concurrent_trials: trials running at the same time.
-        max_hours: wall time of one `run` command, in hours.
-        max_failed_trials: crashed trials after which the study stops.
-        max_restarts: attempts to continue one crashed trial.
-    """
-
-    max_trials: int | None = bounded(None, low=1)
-    max_concurrent_trials: int | None = bounded(None, low=1)
-    max_hours: float | None = bounded(None, above=0)
-    max_failed_trials: int | None = bounded(None, low=0)
-    max_restarts: int = bounded(2, low=0)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Resources:
-    """What one trial occupies; fractions share a device.
-
-    Attributes:
-        cpus: CPU cores.
-        gpus: GPUs.
-    """
-
-    cpus: float = bounded(1, above=0)
-    gpus: float = bounded(0.0, low=0)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Variant:
-    """A column of the table: what differs from the common parameters.
-
-    Attributes:
-        parameters: added or replacing parameters; None removes an inherited one.
-        trainer: another trainer than the study's.
-    """
-
-    parameters: Mapping[str, Parameter | None] = field(default_factory=dict)
-    trainer: str | None = None
+STUDY_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+STUDY_NAME_HINT = "letters, digits, '.', '_' and '-', the first a letter or digit, at most 100"
+_EVALUATE_EVERY = 1_000  # iterations
+_MAX_SUGGESTIONS = 1_000  # each costs more time than the one before it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -197,55 +70,162 @@ def trial_name(configuration_id: str, seed: int) -> str:
     return f"{configuration_id}-s{seed}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Study:
-    """A validated study file.
+class Study(SearchSpace):
+    """A validated study file."""
 
-    Attributes:
-        name: names the directory and the experiment; letters, digits, ``.``, ``_`` and ``-``.
-        description: what it asks, in your own words; its report begins with them.
-        trainer: the trainer of all variants that name no other.
-        method: ``grid``, ``random`` or ``tpe``.
-        metric: what trials are compared by.
-        metrics: of your own, reported beside the registered ones and `metric`.
-        groups: parameters (or ``variant``) whose values separate the groups.
-        seeds: seeds of both stages.
-        parameters: common parameters by name.
-        variants: variants by name; at least one.
-        early_terminate: early stopping in the select stage, or None.
-        tpe: how ``tpe`` suggests; None for other methods.
-        budget: limits.
-        resources: of one trial.
-        evaluate_every: training iterations between evaluations.
-        evaluate_every_epochs: the same in epochs of images, instead of iterations.
-        seed: of sampling and of the order within groups, not of training.
-        file: where the study was read from; not part of its value.
-        module_folders: where the modules of dotted paths are searched after all that Python
-            searches: the study file's folder and the current one. Not part of its value.
-    """
+    name: Annotated[str, named(STUDY_NAME, "study", hint=STUDY_NAME_HINT)] = Field(
+        description="names the directory and the experiment; letters, digits, '.', '_' and '-'"
+    )
+    description: Annotated[str, AfterValidator(str.strip)] = Field(
+        "",
+        description="what it asks, in your own words; its report begins with them",
+        examples=["Does a learned prior help on the rings?"],
+    )
+    method: Literal["grid", "random", "tpe"] = Field(
+        "grid", description="how configurations are found: grid, random or tpe"
+    )
+    metric: Metric = Field(
+        description="what trials are compared by",
+        examples=["{name: hist_kl_paper, goal: minimize}"],
+    )
+    metrics: Many[Metric] = Field(
+        (), description="of your own, reported beside the registered ones and `metric`"
+    )
+    groups: Many[str] = Field(
+        min_length=1,
+        description="parameters (or `variant`) whose values separate the groups",
+        examples=["[dataset, variant]"],
+    )
+    seeds: Seeds = Field(
+        description="seeds of both stages", examples=["{select: [0], report: [1, 2, 3]}"]
+    )
+    early_terminate: EarlyTermination | None = Field(
+        None, description="early stopping in the select stage"
+    )
+    tpe: Tpe | None = Field(
+        None,
+        validate_default=True,
+        description="how tpe suggests",
+        examples=["{num_startup: 20}"],
+    )
+    budget: Budget = Field(default_factory=Budget, description="limits")
+    resources: Resources = Field(default_factory=Resources, description="of one trial")
+    evaluate_every: Whole | None = Field(
+        None, ge=1, description="training iterations between evaluations (1,000)"
+    )
+    evaluate_every_epochs: Whole | None = Field(
+        None, ge=1, description="the same in epochs of images, instead of iterations"
+    )
+    seed: Whole = Field(
+        0, ge=0, description="of sampling and of the order within groups, not of training"
+    )
+    _file: str = PrivateAttr("")
+    _module_folders: tuple[str, ...] = PrivateAttr(())
 
-    name: str
-    description: str = ""
-    trainer: str = registered(kind="trainer")
-    method: str = choice("grid", legal=("grid", "random", "tpe"))
-    metric: Metric
-    metrics: tuple[Metric, ...] = ()
-    groups: tuple[str, ...]
-    seeds: Seeds
-    parameters: Mapping[str, Parameter]
-    variants: Mapping[str, Variant]
-    early_terminate: EarlyTermination | None
-    tpe: Tpe | None = None
-    budget: Budget
-    resources: Resources
-    evaluate_every: int | None = bounded(1000, low=1)
-    evaluate_every_epochs: int | None = bounded(None, low=1)
-    seed: int = bounded(0, low=0)
-    file: str = field(default="", compare=False)
-    module_folders: tuple[str, ...] = field(default=(), compare=False)
+    @field_validator("tpe", mode="before")
+    @classmethod
+    def _tpe_has_defaults(cls, tpe: Any, info: ValidationInfo) -> Any:
+        return {} if tpe is None and info.data.get("method") == "tpe" else tpe or None
+
+    def model_post_init(self, context: Any) -> None:
+        """Note where the study comes from, which is not part of its value."""
+        self._file = (context or {}).get("file", "")
+        self._module_folders = (context or {}).get("module_folders", ())
+
+    @property
+    def file(self) -> str:
+        """Where the study was read from."""
+        return self._file
+
+    @property
+    def module_folders(self) -> tuple[str, ...]:
+        """Where the modules of dotted paths are searched after all that Python searches.
+
+        They are the study file's folder and the current one.
+        """
+        return self._module_folders
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Study) and self.to_dict() == other.to_dict()
 
     def __hash__(self) -> int:
         return hash(json.dumps(self.to_dict()))
+
+    def contradictions(self) -> Iterator[ConfigError]:
+        yield from self._of_method()
+        yield from self._of_groups()
+        yield from self._of_metrics()
+        if None not in (self.evaluate_every, self.evaluate_every_epochs):
+            message, hint = "is given beside evaluate_every", "keep one of them"
+            yield ConfigError(message, key="evaluate_every_epochs", hint=hint)
+
+    def _of_method(self) -> Iterator[ConfigError]:
+        max_trials = self.budget.max_trials
+        if self.method == "grid":
+            of_variants = {f"variants.{n}": v.parameters for n, v in self.variants.items()}
+            for place, parameters in {"parameters": self.parameters, **of_variants}.items():
+                for name, parameter in parameters.items():
+                    if parameter is not None and parameter.distribution is not None:
+                        yield ConfigError(
+                            "a grid has no distributions",
+                            key=f"{place}.{name}.distribution",
+                            hint="list values, or method: random",
+                        )
+        elif max_trials is None:
+            yield ConfigError(
+                "the key 'max_trials' is missing",
+                key="budget.max_trials",
+                hint=f"add max_trials: ... to budget: {self.method} needs to know when to stop",
+            )
+        if self.method != "tpe":
+            if self.tpe is not None:
+                message, hint = f"has no meaning with method: {self.method}", "set method: tpe"
+                yield ConfigError(message, key="tpe", hint=f"remove it, or {hint}")
+            return
+        if max_trials is not None and max_trials > _MAX_SUGGESTIONS:
+            yield ConfigError(
+                f"must be at most {_MAX_SUGGESTIONS:,} for tpe, not {max_trials:,}",
+                key="budget.max_trials",
+                hint="it is the number of configurations per group; for more, use method: random",
+            )
+        if not self.seeds.select:
+            hint = "e.g. select: [0]: tpe learns from the trials of these seeds"
+            yield ConfigError("is an empty list", key="seeds.select", hint=hint)
+
+    def _of_groups(self) -> Iterator[ConfigError]:
+        merged = [self.parameters_of(variant) for variant in self.variants]
+        usable = {"variant", *(k for k in merged[0] if all(k in names for names in merged))}
+        for i, key in enumerate(self.groups):
+            if key not in usable:
+                message = f"{key!r} is not a parameter of every variant"
+                yield ConfigError(message, key=f"groups.{i}", hint=nearest_hint(key, usable))
+            elif key in self.groups[:i]:
+                yield ConfigError(f"{key!r} is listed twice", key=f"groups.{i}", hint="keep one")
+
+    def _of_metrics(self) -> Iterator[ConfigError]:
+        if self.early_terminate is not None and is_costly(self.metric.name):
+            yield ConfigError(
+                f"{self.metric.name} is costly: it is computed at the end of a trial only, so that "
+                "nothing could be compared on the way",
+                key="early_terminate",
+                hint="remove early_terminate, or search by a cheap metric",
+            )
+        names = [self.metric.name, *(metric.name for metric in self.metrics)]
+        for i, name in enumerate(names[1:]):
+            if not is_path(name):
+                hint = "metrics is for your own, e.g. {name: my_module:my_metric, goal: ...}"
+                message = f"{name} is always reported"
+                yield ConfigError(message, key=f"metrics.{i}.name", hint=f"remove it; {hint}")
+            elif name in names[: i + 1]:
+                message = f"{name} is listed twice"
+                yield ConfigError(message, key=f"metrics.{i}.name", hint="keep one")
+
+    @property
+    def interval(self) -> tuple[int, Literal["iterations", "epochs"]]:
+        """How often trials are evaluated: every so many iterations, or epochs."""
+        if self.evaluate_every_epochs is not None:
+            return self.evaluate_every_epochs, "epochs"
+        return self.evaluate_every or _EVALUATE_EVERY, "iterations"
 
     @property
     def compared_metric(self) -> str:
@@ -274,11 +254,12 @@ class Study:
     def _trained_on(self) -> set[tuple[str, str | None]]:
         """Trainers and data sets of all variants; None is for trainers without such a setting."""
         pairs: set[tuple[str, str | None]] = set()
-        for variant in self.variants.values():
-            trainer = variant.trainer or self.trainer
-            parameter = {**self.parameters, **variant.parameters}.get("dataset")
+        for variant in self.variants:
+            trainer = self.trainer_of(variant)
+            parameter = self.parameters_of(variant).get("dataset")
             if parameter is None:
-                pairs.add((trainer, getattr(settings_class(trainer), "dataset", None)))
+                dataset = written_fields(settings_class(trainer)).get("dataset")
+                pairs.add((trainer, None if dataset is None else dataset.default))
             else:
                 datasets = (*parameter.values, *parameter.table.values())
                 pairs.update((trainer, dataset) for dataset in datasets)
@@ -286,41 +267,13 @@ class Study:
 
     def to_dict(self) -> dict[str, Any]:
         """The study in the words of a study file: dumped and loaded again, an equal study."""
-        data: dict[str, Any] = {
-            "name": self.name,
-            "trainer": self.trainer,
-            "method": self.method,
-            "metric": asdict(self.metric),
-            "groups": list(self.groups),
-            "seeds": {k: list(v) if isinstance(v, tuple) else v for k, v in _items(self.seeds)},
-            "parameters": {k: v.to_spec() for k, v in self.parameters.items()},
-            "variants": {k: _variant_spec(v) for k, v in self.variants.items()},
-            "budget": {k: v for k, v in _items(self.budget) if v is not None},
-            "resources": asdict(self.resources),
-            "seed": self.seed,
-        }
-        if self.description:
-            data["description"] = self.description
-        for name in ("evaluate_every", "evaluate_every_epochs"):
-            if getattr(self, name) is not None:
-                data[name] = getattr(self, name)
-        if self.metrics:
-            data["metrics"] = [asdict(metric) for metric in self.metrics]
-        if self.early_terminate is not None:
-            early = _items(self.early_terminate)
-            data["early_terminate"] = {k: v for k, v in early if v is not None}
-        if self.tpe is not None:
-            data["tpe"] = asdict(self.tpe)
-        return data
-
-
-def _items(config: Any) -> list[tuple[str, Any]]:
-    return list(asdict(config).items())
-
-
-def _variant_spec(variant: Variant) -> dict[str, Any]:
-    spec = {k: None if v is None else v.to_spec() for k, v in variant.parameters.items()}
-    return spec if variant.trainer is None else {"trainer": variant.trainer, **spec}
+        data = self.model_dump(mode="json", exclude_none=True, exclude={"parameters", "variants"})
+        data["parameters"] = {k: v.to_spec() for k, v in self.parameters.items()}
+        data["variants"] = {k: v.to_spec() for k, v in self.variants.items()}
+        every, unit = self.interval
+        if unit == "iterations":
+            data["evaluate_every"] = every
+        return {name: value for name, value in data.items() if value not in ("", [])}
 
 
 _SIGNS = {"minimize": 1.0, "maximize": -1.0, "": 0.0}

@@ -7,11 +7,11 @@ import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from introsearch.errors import ConfigError, nearest_hint
 
-DISTRIBUTIONS = ("uniform", "log_uniform", "int_uniform")
+Distribution = Literal["uniform", "log_uniform", "int_uniform"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,7 +29,7 @@ class Parameter:
     """
 
     values: tuple[Any, ...] = ()
-    distribution: str | None = None
+    distribution: Distribution | None = None
     min: float = 0.0
     max: float = 0.0
     times: str | None = None
@@ -40,6 +40,16 @@ class Parameter:
     def reference(self) -> str | None:
         """Name of the parameter that this one is derived from."""
         return self.times or self.by
+
+    def candidates(self) -> list[tuple[str, Any]]:
+        """What can be a setting's value as it stands there, and where below the parameter's key."""
+        if self.times is not None:
+            return []
+        if self.by is not None:
+            return [(f".values.{name}", value) for name, value in self.table.items()]
+        if len(self.values) == 1:
+            return [("", self.values[0])]
+        return [(f".values.{i}", value) for i, value in enumerate(self.values)]
 
     def choices(self, assigned: Mapping[str, Any]) -> list[Any]:
         """All candidates, given the values of the parameters that come before this one.

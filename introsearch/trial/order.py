@@ -9,7 +9,8 @@ from typing import Any
 from introsearch.data.folder import data_folder
 from introsearch.files import runs_folder
 from introsearch.registry import METRICS, is_costly
-from introsearch.study.model import Resources, Study, Trial
+from introsearch.study.model import Study, Trial
+from introsearch.study.sections import Resources
 from introsearch.study.stopping.schedule import interval_of, rungs_of
 
 # The trial's own, and where its files lie.

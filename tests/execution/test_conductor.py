@@ -305,8 +305,8 @@ def test_the_record_is_what_the_ladders_say(study: Study, make_site: MakeSite) -
 
 def test_rungs_compare_averaged_weights_where_asked(study: Study, make_site: MakeSite) -> None:
     """Ranks by the averaged metric are the reverse here: decisions must follow them."""
-    asked = dataclasses.replace(study.early_terminate, averaged=True)
-    averaged = dataclasses.replace(study, early_terminate=asked)
+    asked = study.early_terminate.changed(averaged=True)
+    averaged = study.changed(early_terminate=asked)
     plain, site = make_site(Curves(3)), make_site(Reversed(3), study=averaged)
     for one in (plain, site):
         one.run()
@@ -322,10 +322,10 @@ def test_rungs_compare_averaged_weights_where_asked(study: Study, make_site: Mak
 def test_a_collapsed_trial_ranks_last_where_asked(
     study: Study, make_site: MakeSite, least: int | None
 ) -> None:
-    asked = dataclasses.replace(study.early_terminate, min_active_units=least)
+    asked = study.early_terminate.changed(min_active_units=least)
     curves = Collapsing(3)
     curves.best = names(study, "mog")[-1]
-    site = make_site(curves, study=dataclasses.replace(study, early_terminate=asked))
+    site = make_site(curves, study=study.changed(early_terminate=asked))
     site.run()
     entry = site.record()[curves.best]
     assert entry[tags.STATUS] == (Status.STOPPED if least else Status.FINISHED)
@@ -582,9 +582,7 @@ def test_a_selecting_seed_that_is_reported_later_is_run_again_for_what_it_lacks(
     finished = [name for name, status in statuses(site).items() if status == Status.FINISHED]
     before = site.record()
     trial = dataclasses.replace(site.conductor.trials[finished[0]], stage="report")
-    reported = dataclasses.replace(
-        study, seeds=dataclasses.replace(study.seeds, report=(0,), reuse_seeds=True)
-    )
+    reported = study.changed(seeds=study.seeds.changed(report=(0,), reuse_seeds=True))
     site.study = reported
     site.curves = Costly(11)
     options: dict[str, Any] = {"trials": [trial], "ladders": {}, "reopen_stopped": True}

@@ -10,8 +10,9 @@ import torch
 from introsearch.planning.calibration import local_resources, measure_kinds
 from introsearch.planning.costs import TrialCosts, kind_of
 from introsearch.study.file.loader import load_study
-from introsearch.study.model import Resources, Study, Trial
+from introsearch.study.model import Study, Trial
 from introsearch.study.search.expand import expand
+from introsearch.study.sections import Resources
 from introsearch.trial.evaluation import TIMES
 from introsearch.trial.order import order_of
 from introsearch.trial.run import TrialRun

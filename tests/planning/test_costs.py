@@ -6,8 +6,9 @@ import pytest
 
 from introsearch.planning.costs import TrialCosts, kind_of, parallel_trials, study_costs, to_measure
 from introsearch.planning.shares import expected_kept
-from introsearch.study.model import Resources, Study
+from introsearch.study.model import Study
 from introsearch.study.search.expand import expand
+from introsearch.study.sections import Resources
 from tests.conftest import Load
 
 COSTS = TrialCosts(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from introsearch.planning.summary import StageCosts, StudyCosts
 from introsearch.planning.text import costs_text
-from introsearch.study.model import Resources
+from introsearch.study.sections import Resources
 
 SELECT = StageCosts(
     seconds=720_000, expected_seconds=360_000, longest_seconds=3_600, disk_bytes=1e9

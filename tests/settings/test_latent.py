@@ -1,11 +1,9 @@
 """Settings of fitted priors: those of their stage 1, and what is said of them where it has none."""
 
-import dataclasses
-
 import pytest
 
 from introsearch.settings import latent
-from introsearch.settings.base import resolve_settings
+from introsearch.settings.base import resolve_settings, written_fields
 from introsearch.settings.latent import EVaLPSettings, LatentPriorSettings
 from introsearch.settings.sintrovae import SIntroVAESettings
 from introsearch.settings.vae import VAESettings
@@ -20,7 +18,7 @@ OF_IMAGES = {
 
 def test_every_setting_has_an_effect_or_is_refused():
     """A setting that is added must be put on one of the lists."""
-    names = {f.name for f in dataclasses.fields(LatentPriorSettings)} - {"epochs"}  # always refused
+    names = written_fields(LatentPriorSettings).keys() - {"epochs"}  # always refused
     assert names == STAGE_2 | OF_IMAGES | {*latent._MODEL, *latent._TRAINING}
 
 

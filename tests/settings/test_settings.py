@@ -47,7 +47,7 @@ def test_plain_values_resolve_to_the_same_settings():
         ({"r_entropy": 1.0}, "r_entropy", "prior: mog"),
         ({"prior": "mog", "handover_iterations": 3000}, "handover_iterations", "longer"),
         ({"iterations": 100}, "warmup_iterations", "longer"),
-        ({"learning_rate": 0}, "learning_rate", "greater than 0"),
+        ({"learning_rate": 0}, "learning_rate", "above 0"),
     ],
 )
 def test_bad_settings_name_the_key_and_what_would_be_legal(parameters, key, words):
@@ -108,7 +108,7 @@ FOLDER = {"dataset": "image_folder", "image_folder": "a", "image_size": 16, "ima
         ({**IMAGES, "epochs": 30, "iterations": 100}, "epochs", "beside iterations"),
         ({**IMAGES, "channels": []}, "channels", "an empty list"),
         ({**IMAGES, "channels": [8, 8, 8]}, "channels", "halved 2 times only"),
-        ({**IMAGES, "channels": [0]}, "channels", "at least 1"),
+        ({**IMAGES, "channels": [0]}, "channels.0", "at least 1"),
         ({**IMAGES, "batch_size": 70_000}, "batch_size", "60,000 train images"),
         ({**IMAGES, "train_images": 99, "batch_size": 9, "prior": "mog"}, "components", "99 train"),
         ({**IMAGES, "train_images": 200, "num_samples": 201}, "num_samples", "at most 200"),

@@ -130,9 +130,9 @@ def test_settings_are_part_of_the_identity_where_they_change_results():
     ("parameters", "words"),
     [
         ({"precision": "bf61"}, "did you mean 'bf16'?"),
-        ({"precision": True}, "must be a word, not True"),
+        ({"precision": True}, "unknown precision True"),
         ({"compile": "atuo"}, "did you mean 'auto'? Legal: auto, false, true"),
-        ({"compile": 1}, "must be true, false or a word, not 1"),
+        ({"compile": 1}, "Legal: auto, false, true"),
     ],
 )
 def test_bad_values_are_refused(parameters, words):

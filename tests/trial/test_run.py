@@ -11,8 +11,9 @@ from typing import Any
 import torch
 
 from introsearch.study.file.loader import load_study
-from introsearch.study.model import Resources, Study
+from introsearch.study.model import Study
 from introsearch.study.search.expand import expand, report_trials, select_trials
+from introsearch.study.sections import Resources
 from introsearch.trial.order import order_of
 from introsearch.trial.run import TrialRun, prepare_process
 
@@ -63,8 +64,8 @@ def test_report_trials_need_no_averaged_metric(tmp_path: Path) -> None:
     winners = {group: members[0].id for group, members in expansion.members.items()}
     trial = report_trials(study, expansion, winners)[0]
     assert not order_of(study, trial, resources=Resources(), folder="").averaged_metric
-    plain = dataclasses.replace(study.early_terminate, averaged=False)
-    study = dataclasses.replace(study, early_terminate=plain)
+    plain = study.early_terminate.changed(averaged=False)
+    study = study.changed(early_terminate=plain)
     trial = select_trials(study, expand(study))[0]
     assert not order_of(study, trial, resources=Resources(), folder="").averaged_metric
 

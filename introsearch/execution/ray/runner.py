@@ -22,7 +22,8 @@ from introsearch.execution.progress import Progress
 from introsearch.execution.ray.machines import MachineWatch
 from introsearch.execution.ray.start import abandon_ray, dead_process
 from introsearch.execution.signals import signals_not_lost
-from introsearch.study.model import Resources, Trial
+from introsearch.study.model import Trial
+from introsearch.study.sections import Resources
 from introsearch.trial.evaluation import Evaluation
 from introsearch.trial.order import order_of
 from introsearch.trial.trainable import TrialTrainable

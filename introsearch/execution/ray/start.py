@@ -17,7 +17,7 @@ from introsearch.errors import ClusterError, ConfigError
 from introsearch.execution.machine import local_cpus
 from introsearch.execution.ray.machines import keep_messages
 from introsearch.execution.signals import children_apart, signals_not_lost
-from introsearch.study.model import Resources
+from introsearch.study.sections import Resources
 from introsearch.trial.trainable import gpu_is_usable
 
 

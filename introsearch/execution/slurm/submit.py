@@ -42,7 +42,7 @@ def check_slurm(cluster: SlurmCluster) -> None:
     if shutil.which("sbatch") is None:
         raise ConfigError(
             "there is no sbatch on the path, so that nothing can be submitted to Slurm from here",
-            file=cluster.document.file,
+            file=cluster.file,
             key="type",
             hint="log in to a node of the cluster; or use clusters/local.yaml, or leave --cluster "
             "out, to run on this machine",

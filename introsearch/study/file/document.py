@@ -74,6 +74,11 @@ class Document:
             key = key.rpartition(".")[0]
         return Place(self.file, 1)
 
+    def located(self, error: ConfigError) -> ConfigError:
+        """The same errors with the places of their keys, in the order of the file."""
+        placed = [each.at(**self.place(each.key)._asdict()) for each in error.all]
+        return ConfigError.of(sorted(placed, key=lambda each: (each.line is None, each.line or 0)))
+
     def error(self, message: str, key: str, *, hint: str = "") -> ConfigError:
         """A ConfigError at the place of `key`."""
         file, line = self.place(key)

@@ -8,11 +8,41 @@ from typing import Any
 
 from introsearch.errors import ConfigError, nearest_hint
 from introsearch.extensions import is_path, metrics_for, misfit
-from introsearch.settings.base import TrainerSettings, settings_to_dict
+from introsearch.settings.base import (
+    TrainerSettings,
+    check_values,
+    settings_class,
+    settings_to_dict,
+    written_fields,
+)
 from introsearch.study.model import Study
 from introsearch.study.parameters import label
-from introsearch.study.search.spaces import Space
+from introsearch.study.search.spaces import Space, in_file
+from introsearch.study.space import SearchSpace
 from introsearch.study.stopping.schedule import check_schedule
+
+
+def candidate_faults(space: SearchSpace | None) -> list[ConfigError]:
+    """What trainers refuse of a study's parameters, name by name and candidate by candidate.
+
+    Products and draws are not known before the space is expanded.
+
+    Args:
+        space: what is searched; nothing is found if it is None.
+    """
+    faults: list[ConfigError] = []
+    if space is None:
+        return faults
+    for variant in space.variants:
+        trainer = space.trainer_of(variant)
+        known = written_fields(settings_class(trainer))
+        for name, parameter in space.parameters_of(variant).items():
+            for place, candidate in parameter.candidates() if name in known else [("", None)]:
+                try:
+                    check_values(trainer, {name: candidate})
+                except ConfigError as error:
+                    faults.append(in_file(space, variant, error, name=name, at=place))
+    return faults
 
 
 def check_configuration(study: Study, variant: str, settings: TrainerSettings) -> None:
@@ -40,7 +70,7 @@ def check_configuration(study: Study, variant: str, settings: TrainerSettings) -
 
 
 def _check_metric(study: Study, variant: str, settings: TrainerSettings) -> None:
-    trainer, name = study.variants[variant].trainer or study.trainer, study.metric.name
+    trainer, name = study.trainer_of(variant), study.metric.name
     plain = settings_to_dict(settings)
     if not is_path(name) and (fault := misfit(name, trainer, settings=plain)):
         raise ConfigError(

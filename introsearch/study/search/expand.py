@@ -16,6 +16,8 @@ from introsearch.study.model import Configuration, Stage, Study, Trial, trial_na
 from introsearch.study.search.checks import check_apart, check_configuration, check_groups
 from introsearch.study.search.spaces import Space, candidates, draw, group_spaces, in_file
 
+_MAX_FAULTS = 10
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Expansion:
@@ -61,15 +63,24 @@ def expand(study: Study) -> Expansion:
         check_apart(_samples(study))
     points: dict[str, dict[str, list[Point]]] = {}
     duplicates = {}
+    faults: dict[str, ConfigError] = {}  # by key: one says as much as all points with it
     for group, spaces in group_spaces(study).items():
         by_id: dict[str, list[Point]] = {}
         total = 0
         for space, values in candidates(study, group, spaces):
-            point = resolve_point(study, space, values)
+            try:
+                point = resolve_point(study, space, values)
+            except ConfigError as error:
+                faults.update({each.key: each for each in error.all if each.key not in faults})
+                if len(faults) >= _MAX_FAULTS:
+                    raise ConfigError.of(faults.values()) from None
+                continue
             by_id.setdefault(identity(point.trainer, point.settings), []).append(point)
             total += 1
         duplicates[group] = total - len(by_id)
         points[group] = _ordered(study, group, by_id)
+    if faults:
+        raise ConfigError.of(faults.values())
     check_groups(study, {group: len(by_id) for group, by_id in points.items()})
     return assemble(points, duplicates)
 
@@ -153,7 +164,7 @@ def _samples(study: Study) -> dict[str, list[tuple[Space, dict[str, Any]]]]:
 
 def resolve_point(study: Study, space: Space, values: Mapping[str, Any]) -> Point:
     """Let the trainer validate one point and fill in its defaults."""
-    trainer = study.variants[space.variant].trainer or study.trainer
+    trainer = study.trainer_of(space.variant)
     try:
         settings = resolve_settings(trainer, values)
     except ConfigError as error:

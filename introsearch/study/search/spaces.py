@@ -10,6 +10,7 @@ from introsearch.errors import ConfigError
 from introsearch.study.group_label import group_label
 from introsearch.study.model import Study
 from introsearch.study.parameters import Parameter, dependency_order, label
+from introsearch.study.space import SearchSpace
 
 _MAX_CONFIGURATIONS = 100_000
 
@@ -29,7 +30,7 @@ def group_spaces(study: Study) -> dict[str, list[Space]]:
     ranks: dict[str, tuple[int, ...]] = {}
     seen: list[dict[str, int]] = [{} for _ in study.groups]
     for variant in study.variants:
-        parameters = _parameters_of(study, variant)
+        parameters = study.parameters_of(variant)
         try:
             order = dependency_order(parameters)
         except ConfigError as error:
@@ -45,11 +46,6 @@ def group_spaces(study: Study) -> dict[str, list[Space]]:
                 index.setdefault(word, len(index)) for index, word in zip(seen, words, strict=True)
             )
     return {group: cells[group] for group in sorted(cells, key=lambda group: ranks[group])}
-
-
-def _parameters_of(study: Study, variant: str) -> dict[str, Parameter]:
-    merged = {**study.parameters, **study.variants[variant].parameters}
-    return {name: parameter for name, parameter in merged.items() if parameter is not None}
 
 
 def _closure(study: Study, variant: str, parameters: Mapping[str, Parameter]) -> set[str]:
@@ -133,29 +129,46 @@ def _product(
 
 
 def in_file(
-    study: Study,
+    space: SearchSpace,
     variant: str,
     error: ConfigError,
     *,
     name: str = "",
+    at: str = "",
     values: Mapping[str, Any] | None = None,
 ) -> ConfigError:
     """The same error under the key where the study file defines the offending parameter.
 
     Args:
-        study: the study.
+        space: what is searched.
         variant: the variant in which it occurs.
         error: the error; its `key` is the parameter unless `name` is given.
         name: the parameter.
+        at: where, below the parameter's key, the offending candidate stands.
         values: the point of the space, to tell which of several values is wrong.
     """
-    name = name or error.key
-    own = study.variants[variant].parameters.get(name) is not None
-    key = f"variants.{variant}.{name}" if own else f"parameters.{name}"
-    parameters = _parameters_of(study, variant)
+    return ConfigError.of(
+        _in_file(space, variant, each, name=name, at=at, values=values) for each in error.all
+    )
+
+
+def _in_file(
+    space: SearchSpace,
+    variant: str,
+    error: ConfigError,
+    *,
+    name: str,
+    at: str,
+    values: Mapping[str, Any] | None,
+) -> ConfigError:
+    setting, dot, item = error.key.partition(".")
+    name = name or setting
+    own = space.variants[variant].parameters.get(name) is not None
+    key = f"variants.{variant}.{name}" if own else f"parameters.{name}".rstrip(".")
+    parameters = space.parameters_of(variant)
     change = f"change {name} here" if name in parameters else f"a default: add {name}: ... here"
-    hint = error.hint or change
-    if not own and name in study.parameters:
+    hint = error.hint or (change if name else "change the settings that it is about")
+    if not own and name in space.parameters:
         hint += f"; for this variant only: variants.{variant}.{name}: ... (null removes it)"
     message = error.message
     if values is not None:
@@ -163,5 +176,5 @@ def in_file(
         point = ", ".join([f"variant: {variant}"] + [f"{n}: {values[n]}" for n in varied])
         message += f" ({point})"
         if name in parameters:
-            key += parameters[name].place_of(name, values)
-    return ConfigError(message, key=key, hint=hint)
+            at = parameters[name].place_of(name, values)
+    return ConfigError(message, key=f"{key}{at}{dot}{item}", hint=hint)

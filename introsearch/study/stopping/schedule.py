@@ -10,6 +10,10 @@ from typing import Protocol
 
 from introsearch.errors import ConfigError
 from introsearch.study.model import Study
+from introsearch.study.sections import EarlyTermination
+
+_NO_EPOCHS = "there are no epochs here, or it is not known how long they are"
+_NO_EPOCHS_HINT = "epochs are those of images; of your own, set train_images; or use iterations"
 
 
 class Trained(Protocol):
@@ -22,10 +26,8 @@ class Trained(Protocol):
 
 def interval_of(study: Study, trained: Trained) -> int:
     """Iterations between evaluations."""
-    if study.evaluate_every_epochs is None:
-        assert study.evaluate_every is not None  # the loader sees to it
-        return study.evaluate_every
-    return study.evaluate_every_epochs * _epoch_length(trained)
+    every, unit = study.interval
+    return every if unit == "iterations" else every * _epoch_length(trained)
 
 
 def rung_unit(study: Study, trained: Trained) -> int:
@@ -43,7 +45,8 @@ def rungs_of(study: Study, trained: Trained) -> tuple[int, ...]:
 
 
 def _epoch_length(trained: Trained) -> int:
-    assert trained.epoch_length is not None  # checked when the study is loaded
+    if trained.epoch_length is None:
+        raise ConfigError(_NO_EPOCHS, hint=_NO_EPOCHS_HINT)
     return trained.epoch_length
 
 
@@ -60,14 +63,18 @@ def check_schedule(study: Study, trained: Trained, *, warmup_end: int, iteration
         ConfigError: they do not, or are in epochs of unknown length. Its `key` is dotted from the
             root of the study file.
     """
-    _check_epochs(study, trained)
     early = study.early_terminate
+    keys = ["evaluate_every_epochs"] if study.interval[1] == "epochs" else []
+    if early is not None and early.unit == "epochs":
+        keys.append(f"early_terminate.{early.rung_keys[0]}")
+    if keys and trained.epoch_length is None:
+        raise ConfigError(_NO_EPOCHS, key=keys[0], hint=_NO_EPOCHS_HINT)
     if early is None:
         return
     unit = rung_unit(study, trained)
     lowest, highest = warmup_end // unit + 1, iterations // unit
-    first, last = (getattr(early, key) for key in early.keys)
-    first_key, last_key = (f"early_terminate.{key}" for key in early.keys)
+    first, last = (getattr(early, key) for key in early.rung_keys)
+    first_key, last_key = (f"early_terminate.{key}" for key in early.rung_keys)
     if first < lowest:
         raise ConfigError(
             f"{first:,} is not after the warm-up of {warmup_end / unit:,.6g} {early.unit}",
@@ -81,34 +88,26 @@ def check_schedule(study: Study, trained: Trained, *, warmup_end: int, iteration
             hint=f"at most {highest:,}",
         )
     if first * unit % interval_of(study, trained):  # later rungs are multiples of the first
-        raise _without_evaluation(study, first, first * unit, key=first_key)
+        raise _without_evaluation(study.interval, early, iteration=first * unit)
 
 
-def _check_epochs(study: Study, trained: Trained) -> None:
-    early = study.early_terminate
-    keys = ["evaluate_every_epochs"] if study.evaluate_every_epochs is not None else []
-    if early is not None and early.unit == "epochs":
-        keys.append(f"early_terminate.{early.keys[0]}")
-    if keys and trained.epoch_length is None:
-        raise ConfigError(
-            "there are no epochs here, or it is not known how long they are",
-            key=keys[0],
-            hint="epochs are those of images; of your own, set train_images; or use iterations",
-        )
-
-
-def _without_evaluation(study: Study, first: int, iteration: int, *, key: str) -> ConfigError:
-    """The error that there is no evaluation at the first rung."""
-    assert study.early_terminate is not None
-    unit = study.early_terminate.unit
-    every, name = study.evaluate_every, "evaluate_every"
-    if study.evaluate_every_epochs is not None:
-        every, name = study.evaluate_every_epochs, "evaluate_every_epochs"
-    where = f"{first:,}" if unit == "iterations" else f"epoch {first:,} (iteration {iteration:,})"
-    hint = f"{'evaluate_every_epochs' if unit == 'epochs' else name}: {first}, or a divisor of it"
-    if unit == "iterations" and name == "evaluate_every" and every is not None:
+def _without_evaluation(
+    interval: tuple[int, str], early: EarlyTermination, *, iteration: int
+) -> ConfigError:
+    """The error that there is no evaluation at the first rung, which is at `iteration`."""
+    (every, counted_in), key = interval, early.rung_keys[0]
+    first = getattr(early, key)
+    name = "evaluate_every" if counted_in == "iterations" else "evaluate_every_epochs"
+    where = (
+        f"{first:,}" if early.unit == "iterations" else f"epoch {first:,} (iteration {iteration:,})"
+    )
+    wanted = "evaluate_every_epochs" if early.unit == "epochs" else name
+    hint = f"{wanted}: {first}, or a divisor of it"
+    if early.unit == counted_in == "iterations":
         below, above = first // every * every, (first // every + 1) * every
         hint = f"min_iter: {f'{below} or ' if below else ''}{above}, or {hint}"
     return ConfigError(
-        f"no evaluation at {where}: it is not a multiple of {name}: {every:,}", key=key, hint=hint
+        f"no evaluation at {where}: it is not a multiple of {name}: {every:,}",
+        key=f"early_terminate.{key}",
+        hint=hint,
     )

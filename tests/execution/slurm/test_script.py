@@ -12,7 +12,6 @@ from introsearch.cli import main
 from introsearch.cluster.file import SlurmCluster
 from introsearch.commands.options import EXIT_BAD_INPUT, EXIT_DONE
 from introsearch.execution.slurm.script import render_script
-from introsearch.study.file.document import Document
 
 STUDY = (Path(__file__).parents[3] / "search_spaces" / "quickstart.yaml").read_text()
 CLUSTER = """\
@@ -28,10 +27,7 @@ def script(
     setup: str = "module load x",
     **sbatch: str | bool,
 ) -> str:
-    document = Document(file="c.yaml", data={}, places={})
-    cluster = SlurmCluster(
-        sbatch=dict(sbatch.items()), setup=(setup,), document=document, max_requeues=3
-    )
+    cluster = SlurmCluster(sbatch=dict(sbatch.items()), setup=(setup,), max_requeues=3)
     return render_script(
         cluster, command, name="x", folder=Path(folder), python="/my env/bin/python"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import subprocess
 import sys
@@ -14,12 +13,11 @@ from jsonschema import Draft202012Validator
 
 from introsearch.cli import main
 from introsearch.registry import TRAINERS
-from introsearch.settings.base import settings_class
+from introsearch.settings.base import settings_class, written_fields
 from introsearch.study.file.document import parse_value, read_document
-from introsearch.study.file.loader import TOP_LEVEL
 from introsearch.study.file.schema import study_schema
+from introsearch.study.forms import Draws, Lookup, Values
 from introsearch.study.model import Study
-from introsearch.study.parameters import Parameter
 
 SPACES = Path(__file__).parents[3] / "search_spaces"
 SCHEMA = study_schema()
@@ -117,13 +115,13 @@ def test_typical_mistakes_are_caught(old: str, new: str, word: str, small: str) 
 
 
 def test_every_key_is_described() -> None:
-    assert set(SCHEMA["properties"]) == set(TOP_LEVEL)
+    assert set(SCHEMA["properties"]) == Study.model_fields.keys()
     assert "early stopping" in SCHEMA["properties"]["early_terminate"]["description"]
     for key, schema in SCHEMA["properties"].items():
         assert schema["description"], key
     for name in TRAINERS:
-        for f in dataclasses.fields(settings_class(name)):
-            assert SCHEMA["$defs"][f.name]["description"], f.name
+        for setting in written_fields(settings_class(name)):
+            assert SCHEMA["$defs"][setting]["description"], setting
     assert SCHEMA["$defs"]["beta_kl"]["default"] == 1.0
     assert SCHEMA["$defs"]["beta_kl"]["anyOf"][0]["minimum"] == 0
 
@@ -131,7 +129,7 @@ def test_every_key_is_described() -> None:
 def test_it_knows_every_form_of_a_parameter() -> None:
     forms = [f["properties"] for f in SCHEMA["$defs"]["beta_kl"]["anyOf"] if "properties" in f]
     written = {name for form in forms for name in form}
-    assert written == {f.name for f in dataclasses.fields(Parameter)} - {"table"}
+    assert written == {*Values.model_fields, *Draws.model_fields, *Lookup.model_fields}
 
 
 def test_the_command_prints_it(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,8 +13,9 @@ from introsearch.planning.plan import plan_dict, plan_text
 from introsearch.study.file.document import dump, parse_value
 from introsearch.study.file.loader import load_study
 from introsearch.study.identity import identity
-from introsearch.study.model import Configuration, EarlyTermination, Study
+from introsearch.study.model import Configuration, Study
 from introsearch.study.search.expand import expand, ladder_order, report_trials, select_trials
+from introsearch.study.sections import EarlyTermination
 
 Load = Callable[..., Study]
 SPACES = Path(__file__).parents[3] / "search_spaces"
@@ -181,7 +182,7 @@ def test_random_search(small: str, load: Load) -> None:
         ("{distribution: uniform, min: 2, max: 1}", "above min"),
         ("{distribution: log_uniform, min: 0, max: 1}", "above 0"),
         ("{distribution: int_uniform, min: 0.5, max: 1}", "whole"),
-        ("{distribution: uniform, min: 0}", "finite"),
+        ("{distribution: uniform, min: 0}", "'max' is missing"),
         ("{distribution: normal, min: 0, max: 1}", "normal"),
         ("{distribution: uniform, min: -2, max: -1}", "at least 0"),
     ],

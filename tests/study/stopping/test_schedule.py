@@ -10,9 +10,9 @@ from introsearch.errors import ConfigError
 from introsearch.planning.costs import TrialCosts, kind_of, study_costs
 from introsearch.planning.plan import plan_dict, plan_text
 from introsearch.planning.shares import stretches
-from introsearch.study.model import Resources
 from introsearch.study.search.edits import changed_rules
 from introsearch.study.search.expand import expand, select_trials
+from introsearch.study.sections import Resources
 from introsearch.study.stopping.ladder import Ladder
 from introsearch.study.stopping.schedule import interval_of, rung_unit, rungs_of
 from introsearch.trial.order import order_of

@@ -323,7 +323,7 @@ def test_correlated_rows_have_the_correlation():
         ("collapse_vae", {"batch_size": 8}, "batch_size", "expectation: exact"),
         ("collapse_vae", {"activation": "relu", "expectation": "exact"}, "expectation", "relu"),
         ("collapse_vae", {"dataset": "rings"}, "dataset", "rings"),
-        ("collapse_vae", {"beta": 0}, "beta", "greater than 0"),
+        ("collapse_vae", {"beta": 0}, "beta", "above 0"),
         ("collapse_cvae", {"rho": 0.5, "dataset": "digits"}, "dataset", "rho"),
         ("collapse_cvae", {"rho": 0.5, "train_images": 9}, "train_images", "rho"),
         ("collapse_cvae", {"rho": 1.5}, "rho", "at most 1"),
