@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 import errno
+import gc
 import io
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -64,7 +66,12 @@ def _run(options: argparse.Namespace) -> int:
     """Import the command's module, once its options are known to be sound, and run it."""
     command: Command = options.command
     command.check(options)
-    return int(import_module(f"introsearch.commands.{command.name}").run(options))
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # it takes time to look for any
+    gc.disable()  # what is imported stays: looking for garbage among it takes time too
+    module = import_module(f"introsearch.commands.{command.name}")
+    gc.freeze()
+    gc.enable()
+    return int(module.run(options))
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:

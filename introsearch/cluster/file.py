@@ -1,7 +1,5 @@
 """Cluster files: where a study runs."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path

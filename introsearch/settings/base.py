@@ -1,7 +1,5 @@
 """Settings of trainers: typed, frozen, validated, and free of torch."""
 
-from __future__ import annotations
-
 import copy
 import functools
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Settings of how networks are computed in training, for speed. No torch."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field

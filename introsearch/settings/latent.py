@@ -1,7 +1,5 @@
 """Settings of the trainers that fit a prior to a frozen VAE's aggregate posterior. No torch."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, Self

@@ -1,7 +1,5 @@
 """What all settings are made of: strict pydantic models, and the types that YAML needs beside."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final, Self, TypeVar
 

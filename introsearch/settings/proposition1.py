@@ -1,7 +1,5 @@
 """Settings of the check of Proposition 1."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated, Any, Self
 

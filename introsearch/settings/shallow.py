@@ -1,7 +1,5 @@
 """Settings of shallow VAEs whose posterior collapse is predicted. No torch."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 

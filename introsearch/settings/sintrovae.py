@@ -1,7 +1,5 @@
 """Settings of Soft-IntroVAE with a learned prior."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated, Any, Self
 

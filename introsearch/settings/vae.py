@@ -1,7 +1,5 @@
 """Settings of a VAE with a chosen prior."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 

@@ -1,7 +1,5 @@
 """The forms in which a study file gives a parameter its values."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 

@@ -1,7 +1,5 @@
 """A study, and what it expands into: configurations, and their trials."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The sections of a study file: how trials are judged and stopped, and what they may use."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 

@@ -1,7 +1,5 @@
 """What a study searches: parameters, variants, and the trainers that understand them."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any

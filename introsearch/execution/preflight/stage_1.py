@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from introsearch.errors import ConfigError
 from introsearch.files import kept_checkpoints
 from introsearch.settings.base import resolve_settings
-from introsearch.settings.latent import LatentPriorSettings
 from introsearch.study.file.loader import at_place
 from introsearch.study.model import Configuration, Study
 from introsearch.study.search.expand import expand
@@ -42,6 +41,7 @@ def check_stage_1(study: Study, *, overrides: Sequence[str], tracking_uri: str |
 
 def _check(configuration: Configuration, study: Study, tracking_uri: str | None) -> None:
     # Late: it needs torch, and most studies have no stage 1.
+    from introsearch.settings.latent import LatentPriorSettings
     from introsearch.training.latent.stage_1 import read_stage_1
 
     settings = resolve_settings(configuration.trainer, configuration.settings)

@@ -69,25 +69,24 @@ def _read(path: str | Path, overrides: Sequence[str]) -> Document:
 def _read_study(document: Document, *, module_folders: tuple[str, ...]) -> Study:
     """Every key and value by itself first, then what they are together."""
     context = {"file": document.file, "module_folders": module_folders}
-    faults: list[ConfigError] = []
     try:
         study = validated(Study, document.data, context=context)
     except ConfigError as error:
-        faults.append(error)
-    faults += candidate_faults(_search_space(document.data))
-    if faults:
-        raise document.located(ConfigError.of(faults))
+        faults = [error, *_faults_of_space(document.data)]
+        raise document.located(ConfigError.of(faults)) from None
     try:
+        if faults := candidate_faults(study):
+            raise ConfigError.of(faults)
         expand(study)
     except ConfigError as error:
         raise document.located(error) from None
     return study
 
 
-def _search_space(data: dict[str, Any]) -> SearchSpace | None:
-    """What is searched; None if that alone is not legal, which is known already."""
+def _faults_of_space(data: dict[str, Any]) -> list[ConfigError]:
+    """What trainers refuse in a file that has other faults too."""
+    parts = {name: data[name] for name in SearchSpace.model_fields if name in data}
     try:
-        parts = {name: data[name] for name in SearchSpace.model_fields if name in data}
-        return validated(SearchSpace, parts)
-    except ConfigError:
-        return None
+        return candidate_faults(validated(SearchSpace, parts))
+    except ConfigError:  # which is known already
+        return []

@@ -22,17 +22,15 @@ from introsearch.study.space import SearchSpace
 from introsearch.study.stopping.schedule import check_schedule
 
 
-def candidate_faults(space: SearchSpace | None) -> list[ConfigError]:
+def candidate_faults(space: SearchSpace) -> list[ConfigError]:
     """What trainers refuse of a study's parameters, name by name and candidate by candidate.
 
     Products and draws are not known before the space is expanded.
 
     Args:
-        space: what is searched; nothing is found if it is None.
+        space: what is searched.
     """
     faults: list[ConfigError] = []
-    if space is None:
-        return faults
     for variant in space.variants:
         trainer = space.trainer_of(variant)
         known = written_fields(settings_class(trainer))
