@@ -1,8 +1,9 @@
-"""The JSON Schema of a cluster file, made from what validates it."""
+"""The JSON Schema of a cluster file, and its reference, made from what validates it."""
 
 from __future__ import annotations
 
 from introsearch.cluster.file import TYPES
+from introsearch.settings.reference import page, settings_table
 from introsearch.settings.schema import Schema, schema_of
 
 
@@ -24,3 +25,12 @@ def cluster_schema() -> Schema:
             for kind, schema in of_types.items()
         ],
     }
+
+
+def cluster_reference() -> str:
+    """The reference of cluster files, in Markdown."""
+    parts = {}
+    for kind, cls in TYPES.items():
+        schema = schema_of(cls)
+        parts[f"`type: {kind}`"] = f"{schema['description']}\n\n{settings_table(schema)}"
+    return page("Cluster files: every key", parts)

@@ -117,6 +117,7 @@ def _ui(ui: argparse.ArgumentParser) -> None:
 
 def _schema(schema: argparse.ArgumentParser) -> None:
     schema.add_argument("file", choices=("study", "cluster"), help="which file's")
+    schema.add_argument("--markdown", action="store_true", help="a reference to read instead")
 
 
 def _bench(bench: argparse.ArgumentParser) -> None:

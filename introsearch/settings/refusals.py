@@ -55,10 +55,16 @@ def legal_words(schema: Schema, *, several: bool = False) -> str:
         several: in the plural, for the items of a list.
     """
     if (values := _legal_values(schema)) is not None:
-        return alternatives([_in_yaml(value) for value in values])
+        return alternatives(list(map(in_yaml, values)))
     if "anyOf" in schema:
         parts = [part for part in schema["anyOf"] if part.get("type") != "null"]
-        return alternatives([legal_words(part, several=several) for part in parts])
+        words: list[str] = []
+        for part in parts:
+            values = _legal_values(part) or []
+            words += map(in_yaml, values)
+            if not values:
+                words.append(part.get("description") or legal_words(part, several=several))
+        return alternatives(words)
     kind = _type(schema)
     if kind == "array":
         items = schema.get("items", {})
@@ -72,6 +78,15 @@ def alternatives(words: Sequence[str]) -> str:
     """``a``, ``a or b``, ``a, b or c``."""
     *first, last = words
     return f"{', '.join(first)} or {last}" if first else last
+
+
+def in_yaml(value: Any) -> str:
+    """A plain value as a file has it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return f"[{', '.join(map(in_yaml, value))}]"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _refusals(details: Mapping[str, Any], schema: Schema, data: Any) -> Iterator[ConfigError]:
@@ -105,7 +120,7 @@ def _of_value(kind: str, value: Any, schema: Schema, *, key: str) -> ConfigError
         return ConfigError("is an empty list", key=key, hint=f"list at least one, {example}")
     values = _legal_values(schema)
     if values is not None and not isinstance(value, list | dict):
-        hint = nearest_hint(_in_yaml(value), map(_in_yaml, values))
+        hint = nearest_hint(in_yaml(value), map(in_yaml, values))
         return ConfigError(f"unknown {name} {value!r}", key=key, hint=hint)
     hint = example
     if kind in _MAPPING:
@@ -170,17 +185,9 @@ def _example(schema: Schema) -> str:
     if "examples" in schema:
         return str(schema["examples"][0])
     if schema.get("default") not in (None, [], {}):
-        return _in_yaml(schema["default"])
+        return in_yaml(schema["default"])
     if "minimum" in schema:
-        return _in_yaml(schema["minimum"] + 1)
+        return in_yaml(schema["minimum"] + 1)
     if "exclusiveMinimum" in schema:
-        return _in_yaml(math.floor(schema["exclusiveMinimum"]) + 0.5)
+        return in_yaml(math.floor(schema["exclusiveMinimum"]) + 0.5)
     return "true" if _type(schema) == "boolean" else ""
-
-
-def _in_yaml(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return f"[{', '.join(map(_in_yaml, value))}]"
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -72,7 +72,8 @@ class Study(SearchSpace):
     """A validated study file."""
 
     name: Annotated[str, named(STUDY_NAME, "study", hint=STUDY_NAME_HINT)] = Field(
-        description="names the directory and the experiment; letters, digits, '.', '_' and '-'"
+        description="names the directory and the experiment; letters, digits, '.', '_' and '-' "
+        "(the file's name)"
     )
     description: Annotated[str, AfterValidator(str.strip)] = Field(
         "",

@@ -11,15 +11,18 @@ import functools
 from introsearch.extensions import PATH
 from introsearch.registry import METRICS, TRAINERS
 from introsearch.settings.base import settings_class, written_type
+from introsearch.settings.model import Section
+from introsearch.settings.reference import page, settings_table
 from introsearch.settings.schema import Schema, or_null, own_path, schema_of
 from introsearch.study.forms import Draws, Lookup, Values
 from introsearch.study.model import Study
+from introsearch.study.sections import Budget, EarlyTermination, Metric, Resources, Seeds, Tpe
 from introsearch.study.space import VARIANT_NAME
 
 
 def study_schema() -> Schema:
     """The schema of a study file as plain JSON values (draft 2020-12)."""
-    schema = schema_of(Study)
+    schema = _of_study()
     properties = schema["properties"]
     properties["metric"] = _metric(properties["metric"])
     own = properties["metrics"]["items"]
@@ -31,7 +34,6 @@ def study_schema() -> Schema:
         "propertyNames": {"pattern": f"^{VARIANT_NAME}$"},
         "additionalProperties": _variant(variant),
     }
-    schema["required"] = [key for key in schema["required"] if key != "name"]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A study of introsearch",
@@ -39,6 +41,38 @@ def study_schema() -> Schema:
         **_only_known_settings(),
         "$defs": {name: _parameter(name) for name in _settings()},
     }
+
+
+def study_reference() -> str:
+    """The reference of study files, in Markdown."""
+    sections: dict[str, type[Section]] = {
+        "metric": Metric,
+        "seeds": Seeds,
+        "early_terminate": EarlyTermination,
+        "tpe": Tpe,
+        "budget": Budget,
+        "resources": Resources,
+    }
+    parts = {"A study file": settings_table(_of_study())}
+    parts |= {f"`{name}`": _described(schema_of(cls)) for name, cls in sections.items()}
+    forms: tuple[type[Section], ...] = (Values, Draws, Lookup)
+    for form in forms:
+        heading = f"A parameter as `{{{', '.join(form.model_fields)}}}`"
+        parts[heading] = _described(schema_of(form))
+    for trainer in TRAINERS:
+        settings = schema_of(written_type(settings_class(trainer)))
+        parts[f"`trainer: {trainer}`"] = _described(settings)
+    return page("Study files: every key", parts)
+
+
+def _of_study() -> Schema:
+    schema = schema_of(Study)
+    schema["required"].remove("name")  # which is the file's unless given
+    return schema
+
+
+def _described(schema: Schema) -> str:
+    return f"{schema.get('description', '')}\n\n{settings_table(schema)}"
 
 
 def _metric(schema: Schema) -> Schema:

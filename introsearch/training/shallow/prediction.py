@@ -5,14 +5,15 @@ from __future__ import annotations
 from introsearch.metrics.modes import PredictedModes
 from introsearch.settings.shallow import (
     CollapseHVAESettings,
-    CollapseSettings,
     CollapseVAESettings,
 )
 from introsearch.theory.hierarchical import hierarchical_optimum
 from introsearch.theory.linear import Floats, linear_vae_optimum
 
 
-def predict_modes(theta: Floats, *, settings: CollapseSettings) -> PredictedModes:
+def predict_modes(
+    theta: Floats, *, settings: CollapseVAESettings | CollapseHVAESettings
+) -> PredictedModes:
     """The optimum of linear maps with these settings.
 
     Args:
@@ -21,7 +22,6 @@ def predict_modes(theta: Floats, *, settings: CollapseSettings) -> PredictedMode
     """
     if isinstance(settings, CollapseHVAESettings):
         return _two_latents(theta, settings)
-    assert isinstance(settings, CollapseVAESettings)
     return _one_latent(theta, settings)
 
 

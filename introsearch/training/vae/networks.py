@@ -20,9 +20,8 @@ def make_networks(data: Data, settings: VAESettings) -> tuple[nn.Module, nn.Modu
     Raises:
         ConfigError: the images' size does not suit the settings.
     """
-    s, channels = settings, settings.channels
-    if channels is None:
-        assert s.hidden_units is not None  # the settings see to it
+    s, channels = settings, settings.channels or ()
+    if s.hidden_units is not None:  # of points; images have channels
         return (
             MLPEncoder(data.dims, s.latent_dim, hidden_units=s.hidden_units),
             MLPDecoder(s.latent_dim, data.dims, hidden_units=s.hidden_units),

@@ -79,16 +79,14 @@ class Proposition1(VAE):
         return {name: value.detach() for name, value in terms.items()}
 
     def _view(self) -> ModelView:
-        s = self.settings
-        assert s.num_samples is not None  # the settings see to it
-        assert s.feature_extractor is not None
+        s, view = self.settings, super()._view()
         return FixedSetsView(
             self.dataset,
             self.encoder,
             self.decoder,
             self.prior,
-            num_samples=s.num_samples,
-            feature_extractor=s.feature_extractor,
+            num_samples=view.num_samples,
+            feature_extractor=view.feature_extractor,
             images=self.images,
             num_real=s.real_images,
             num_fake=s.fake_images,
