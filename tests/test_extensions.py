@@ -274,7 +274,7 @@ EDITS = [
      "list of finite", "Many"),
     ("M:Cautious", "M:Loose", "trainer", 2, "no Settings", "TrainerSettings"),
     ("M:Cautious", "M:Strange", "trainer", 2, "express: table: <class 'dict'>", "pydantic"),
-    ("M:Cautious", "M:Demanding", "parameters.must", 8, "value for 'must'", "add must"),
+    ("M:Cautious", "M:Demanding", "parameters.must", 8, "'must' is missing", "add must"),
     ("M:Cautious", "M:Plain", "variants.careful.caution", 16, "no setting 'caution'", "Legal"),
     ("name: M:spread", "name: M:spred", "metric.name", 3, "has no 'spred'", "'spread'"),
     ("name: M:spread", "name: M:lonely", "metric.name", 3, "not a metric", "(view, generator)"),

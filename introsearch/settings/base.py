@@ -8,7 +8,7 @@ from typing import Any, Self
 from pydantic import Field, create_model
 from pydantic.fields import FieldInfo
 
-from introsearch.errors import ConfigError, nearest_hint
+from introsearch.errors import ConfigError
 from introsearch.extensions import SETTINGS_FORM, check_name, is_path, load, resolve
 from introsearch.registry import TRAINERS
 from introsearch.settings.model import IMPLIED, Model, Whole, validated
@@ -138,24 +138,15 @@ def resolve_settings(trainer: str, parameters: Mapping[str, Any]) -> TrainerSett
             contradict each other. Its `key` is the setting's name.
     """
     cls = settings_class(trainer)
-    written = check_values(trainer, parameters)
-    filled = cls.fill(dict(written))
-    values = {
-        name: filled[name]
-        for name, field in cls.model_fields.items()
-        if not (filled[name] is None and field.is_required())
-    }
-    lacking = cls.model_fields.keys() - values.keys()
-    if lacking:
-        raise ConfigError.of(
-            ConfigError(
-                f"trainer {trainer!r} needs a value for {name!r}",
-                key=name,
-                hint=f"add {name}: ... to the parameters",
-            )
-            for name in sorted(lacking)
-        )
-    return validated(cls, values)
+    filled = cls.fill(dict(check_values(trainer, parameters)))
+    return validated(
+        cls,
+        {
+            name: filled[name]
+            for name, field in cls.model_fields.items()
+            if not (filled[name] is None and field.is_required())
+        },
+    )
 
 
 def check_values(trainer: str, parameters: Mapping[str, Any]) -> Model:
@@ -167,18 +158,8 @@ def check_values(trainer: str, parameters: Mapping[str, Any]) -> Model:
         What is written, by name: see `TrainerSettings.fill`.
     """
     cls = written_type(settings_class(trainer))
-    unknown = [
-        ConfigError(
-            f"trainer {trainer!r} has no setting {name!r}",
-            key=str(name),
-            hint=nearest_hint(name, cls.model_fields),
-        )
-        for name in parameters
-        if name not in cls.model_fields
-    ]
     try:
-        known = {name: value for name, value in parameters.items() if name in cls.model_fields}
-        written = validated(cls, known)
+        return validated(cls, parameters)
     except ConfigError as error:
         scalars = {
             name
@@ -186,12 +167,11 @@ def check_values(trainer: str, parameters: Mapping[str, Any]) -> Model:
             if can_be_written(schema, in_list=True)
         }
         for each in error.all:
-            if each.key in scalars and isinstance(value := parameters[each.key], list):
+            if each.key in parameters.keys() - cls.model_fields.keys():
+                each.message = f"trainer {trainer!r} has no setting {each.key!r}"
+            elif each.key in scalars and isinstance(value := parameters[each.key], list):
                 each.hint = f"to try each: {each.key}: {{values: {value}}}"
-            unknown.append(each)
-    if unknown:
-        raise ConfigError.of(unknown)
-    return written
+        raise
 
 
 def settings_to_dict(settings: TrainerSettings) -> dict[str, Any]:

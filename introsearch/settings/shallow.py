@@ -1,7 +1,7 @@
 """Settings of shallow VAEs whose posterior collapse is predicted. No torch."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -23,6 +23,8 @@ class CollapseSettings(TrainerSettings):
     Minimises squared error / (2 eta_dec^2) + beta KL per data point, by Adam with a learning rate
     that falls to zero along a cosine, in double precision.
     """
+
+    _hidden_beside_channels: ClassVar[bool] = False
 
     class Written(TrainerSettings.Written):
         """A word for what depends on the activation."""
@@ -87,16 +89,11 @@ class CollapseSettings(TrainerSettings):
             written["expectation"] = "exact" if is_linear else "sampled"
         if written["expectation"] == "sampled":
             fill_in(written, {"batch_size": _BATCH_SIZE})
-        if not is_linear and (written["channels"] is None or cls._has_hidden_layers_always()):
+        if not is_linear and (written["channels"] is None or cls._hidden_beside_channels):
             fill_in(written, {"hidden_units": _HIDDEN_UNITS})
         if written.get("rho") is None:
             fill_in(written, {"dataset": "digits"})
         return written
-
-    @classmethod
-    def _has_hidden_layers_always(cls) -> bool:
-        """Whether there are hidden layers beside convolutions too."""
-        return False
 
     def contradictions(self) -> Iterator[ConfigError]:
         yield from super().contradictions()
@@ -111,7 +108,7 @@ class CollapseSettings(TrainerSettings):
             yield ConfigError(f"amortised {fault}", key="variance", hint="leave it out")
         if is_linear:
             yield from self._meaningless("channels", "hidden_units", why="activation: linear")
-        elif self.channels is not None and not self._has_hidden_layers_always():
+        elif self.channels is not None and not self._hidden_beside_channels:
             yield from self._meaningless(
                 "hidden_units", why="channels, which leave no hidden layer"
             )
@@ -206,6 +203,8 @@ class CollapseCVAESettings(CollapseVAESettings):
 class CollapseHVAESettings(CollapseSettings):
     """A hierarchical VAE with two latents, x <- z1 <- z2, encoded from x to z1 to z2."""
 
+    _hidden_beside_channels: ClassVar[bool] = True  # between the latents
+
     beta1: Number = Field(1.0, gt=0, description="weight of the KL of z1 given z2")
     beta2: Number = Field(1.0, gt=0, description="weight of the KL of z2")
     sigma1: Number | None = Field(
@@ -222,10 +221,6 @@ class CollapseHVAESettings(CollapseSettings):
     @property
     def sigmas(self) -> tuple[float | None, ...]:
         return self.sigma1, self.sigma2
-
-    @classmethod
-    def _has_hidden_layers_always(cls) -> bool:
-        return True  # between the latents
 
     def contradictions(self) -> Iterator[ConfigError]:
         yield from super().contradictions()

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, PlainValidator
 
-from introsearch.errors import ConfigError
+from introsearch.errors import ConfigError, nearest_hint
 from introsearch.settings.model import Number, Section, validated
 from introsearch.study.parameters import Distribution, Parameter
 
@@ -87,7 +87,12 @@ def _read(raw: Any) -> Parameter:
         return raw
     if not isinstance(raw, Mapping):
         return Parameter(values=(_constant(raw),))
-    if _WORDS.issuperset(raw) and ("values" in raw) == ("distribution" in raw):
+    if unknown := [name for name in raw if name not in _WORDS]:
+        raise ConfigError.of(
+            ConfigError("unknown key", key=name, hint=nearest_hint(name, _WORDS))
+            for name in unknown
+        )
+    if ("values" in raw) == ("distribution" in raw):
         raise ConfigError("needs either values or a distribution", hint=_FORMS)
     form: type[Lookup | Draws | Values] = (
         Lookup if "by" in raw else Draws if "distribution" in raw else Values

@@ -26,8 +26,10 @@ class Metric(Section):
     @classmethod
     def _known_goal(cls, data: Any) -> Any:
         name = data.get("name") if isinstance(data, Mapping) else None
-        known = METRICS[name].goal if isinstance(name, str) and name in METRICS else ""
-        return {**data, "goal": known} if known and data.get("goal") is None else data
+        if not isinstance(name, str) or is_path(name) or data.get("goal") is not None:
+            return data
+        known = METRICS[name].goal if name in METRICS else "minimize"  # that name is refused alone
+        return {**data, "goal": known} if known else data
 
     def contradictions(self) -> Iterator[ConfigError]:
         if is_timing(self.name):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def _read_study(document: Document, *, module_folders: tuple[str, ...]) -> Study
     try:
         study = validated(Study, document.data, context=context)
     except ConfigError as error:
-        faults = [error, *_faults_of_space(document.data)]
+        faults = [error, *_faults_of_space(document.data, error)]
         raise document.located(ConfigError.of(faults)) from None
     try:
         if faults := candidate_faults(study):
@@ -83,10 +84,27 @@ def _read_study(document: Document, *, module_folders: tuple[str, ...]) -> Study
     return study
 
 
-def _faults_of_space(data: dict[str, Any]) -> list[ConfigError]:
-    """What trainers refuse in a file that has other faults too."""
-    parts = {name: data[name] for name in SearchSpace.model_fields if name in data}
+def _faults_of_space(data: Mapping[str, Any], known: ConfigError) -> list[ConfigError]:
+    """What trainers refuse in a file that has other faults, of parameters that have none.
+
+    Args:
+        data: the file's.
+        known: all other faults.
+    """
+    space = copy.deepcopy({name: data[name] for name in SearchSpace.model_fields if name in data})
+    for error in known.all:
+        section, *names = error.key.split(".")
+        if section in ("parameters", "variants") and names:
+            depth = 2 if section == "variants" and names[1:2] not in ([], ["trainer"]) else 1
+            _remove(space, [section, *names[:depth]])
     try:
-        return candidate_faults(validated(SearchSpace, parts))
-    except ConfigError:  # which is known already
+        return candidate_faults(validated(SearchSpace, space))
+    except ConfigError:  # without a trainer, say
         return []
+
+
+def _remove(data: dict[str, Any], path: Sequence[str]) -> None:
+    *above, last = path
+    for name in above:
+        data = data.get(name, {})
+    data.pop(last, None)
