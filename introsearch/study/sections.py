@@ -3,12 +3,28 @@
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    PlainSerializer,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
 from introsearch.errors import ConfigError
 from introsearch.extensions import is_path
 from introsearch.registry import METRICS, is_timing
 from introsearch.settings.model import Many, Number, Section, Whole, registered
+
+
+def _as_written(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    check(value)
+    return value
+
+
+# 1 stays 1, not 1.0, as recorded studies have it, whose fingerprints are compared.
+_Amount = Annotated[Number, WrapValidator(_as_written), PlainSerializer(lambda value: value)]
 
 
 class Metric(Section):
@@ -171,7 +187,7 @@ class Budget(Section):
     max_concurrent_trials: Whole | None = Field(
         None, ge=1, description="trials running at the same time"
     )
-    max_hours: Number | None = Field(
+    max_hours: _Amount | None = Field(
         None, gt=0, description="wall time of one `run` command, in hours"
     )
     max_failed_trials: Whole | None = Field(
@@ -183,5 +199,5 @@ class Budget(Section):
 class Resources(Section):
     """What one trial occupies; fractions share a device."""
 
-    cpus: Number = Field(1.0, gt=0, description="CPU cores")
-    gpus: Number = Field(0.0, ge=0, description="GPUs")
+    cpus: _Amount = Field(1, gt=0, description="CPU cores")
+    gpus: _Amount = Field(0.0, ge=0, description="GPUs")
