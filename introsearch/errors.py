@@ -60,7 +60,9 @@ class ConfigError(IntrosearchError, ValueError):
 
         Those that say the same of the same key are one.
         """
-        unique = {(e.file, e.key, e.message): e for error in errors for e in error.all}
+        unique: dict[tuple[str, str, str], ConfigError] = {}
+        for error in (each for several in errors for each in several.all):
+            unique.setdefault((error.file, error.key, error.message), error)
         first, *others = unique.values()
         result = first.at(file=first.file, line=first.line)
         result._others = tuple(others)

@@ -53,6 +53,7 @@ CONFINED = {
     "mlflow": {"record"},
     "sqlalchemy": {"record"},
     "jinja2": {"results"},
+    "pydantic": {"cluster", "settings", "study"},
     "yaml": {"study"},
     "rich": {"execution", "replay", "results"},
     "pandas": {"figures", "papers", "record", "results"},
@@ -178,7 +179,7 @@ variants: {sg: {prior: gaussian}}
 """
 MAIN = "import introsearch.cli; code = introsearch.cli.main({arguments})"
 LIGHT = {"ray", "mlflow", "torch", "torchvision", "pandas", "matplotlib"}
-HEAVY = LIGHT | {"numpy", "scipy", "sklearn", "optuna", "sqlalchemy", "rich", "yaml"}
+HEAVY = LIGHT | {"numpy", "scipy", "sklearn", "optuna", "sqlalchemy", "rich", "yaml", "pydantic"}
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,7 @@ def resolve_settings(trainer: str, parameters: Mapping[str, Any]) -> TrainerSett
             contradict each other. Its `key` is the setting's name.
     """
     cls = settings_class(trainer)
-    filled = cls.fill(dict(check_values(trainer, parameters)))
+    filled = cls.fill(dict(vars(check_values(trainer, parameters))))
     return validated(
         cls,
         {

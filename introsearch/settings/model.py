@@ -40,7 +40,7 @@ class Model(BaseModel):
         Raises:
             ConfigError: they are not legal.
         """
-        return validated(type(self), {**dict(self), **values})
+        return validated(type(self), vars(self) | values)
 
     @model_validator(mode="after")
     def _refuse_contradictions(self) -> Self:

@@ -136,6 +136,15 @@ def test_a_wrong_slurm_file_is_refused(
     assert not schema_sees or faults(text)
 
 
+def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
+    text = SLURM.replace("nodes: 2", "nodes: [2]").replace("time:", "Time:")
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text.replace("~/venv", "$HOME/venv").replace("setup:", "setpu:"))
+    assert [(error.line, error.key) for error in caught.value.all] == [
+        (3, "sbatch.nodes"), (4, "sbatch.Time"), (9, "setpu"), (12, "environment")
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -161,14 +161,16 @@ def _in_file(
     at: str,
     values: Mapping[str, Any] | None,
 ) -> ConfigError:
-    setting, dot, item = error.key.partition(".")
-    name = name or setting
+    name = name or error.key.partition(".")[0]
+    item = error.key.removeprefix(name) if error.key.startswith(f"{name}.") else ""
     own = space.variants[variant].parameters.get(name) is not None
     key = f"variants.{variant}.{name}" if own else f"parameters.{name}".rstrip(".")
     parameters = space.parameters_of(variant)
     change = f"change {name} here" if name in parameters else f"a default: add {name}: ... here"
     hint = error.hint or (change if name else "change the settings that it is about")
-    if not own and name in space.parameters:
+    trainers = {space.trainer_of(other) for other in space.variants}
+    differs = values is not None or len(trainers) > 1  # what is wrong in one may be right in others
+    if not own and name in space.parameters and differs:
         hint += f"; for this variant only: variants.{variant}.{name}: ... (null removes it)"
     message = error.message
     if values is not None:
@@ -177,4 +179,4 @@ def _in_file(
         message += f" ({point})"
         if name in parameters:
             at = parameters[name].place_of(name, values)
-    return ConfigError(message, key=f"{key}{at}{dot}{item}", hint=hint)
+    return ConfigError(message, key=f"{key}{at}{item}", hint=hint)

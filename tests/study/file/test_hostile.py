@@ -110,6 +110,54 @@ def test_edits(edit: tuple[str, str, str, int, str, str], small: str, load: Load
     assert error.hint
 
 
+# (replaced text, replacement, line and key of what is wrong with it)
+TOGETHER = [
+    ("method: grid", "metod: grid", 3, "metod"),
+    ("hist_kl_paper", "hist_kl_papr", 4, "metric.name"),
+    ("select: [0]", "select: [0, 1]", 6, "seeds.report"),
+    ("8gaussians, rings", "8gaussians, ring", 8, "parameters.dataset.values.1"),
+    ("[0.1, 0.3]", "[0.1, -0.3]", 9, "parameters.beta_kl.values.1"),
+    ("{times:", "{tims:", 10, "parameters.beta_neg.tims"),
+    ("iterations:", "iteratons:", 11, "parameters.iteratons"),
+    ("components: 8", "components: 8.5", 16, "variants.ip.components"),
+    ("intro_prior: true", "intro_prior: 1", 17, "variants.ip.intro_prior"),
+    ("eta: 3", "eta: 1", 18, "early_terminate.eta"),
+]
+
+
+def test_all_that_is_wrong_is_said_at_once(small: str, load: Load) -> None:
+    text = small
+    for old, new, _, _ in TOGETHER:
+        assert old in text
+        text = text.replace(old, new, 1)
+    with pytest.raises(ConfigError) as caught:
+        load(text)
+    found = [(error.line, error.key) for error in caught.value.all]
+    assert found == [(line, key) for _, _, line, key in TOGETHER]
+    assert all(error.hint and error.file for error in caught.value.all)
+    assert str(caught.value).count("hint:") == 10
+
+
+def test_ten_errors_are_shown(small: str, load: Load) -> None:
+    more = "".join(f"nonsense_{i}: 1\n" for i in range(13))
+    with pytest.raises(ConfigError, match=r"\nand 3 more$") as caught:
+        load(small + more)
+    assert len(caught.value.all) == 13
+
+
+def test_contradictions_are_said_at_once_and_once(small: str, load: Load) -> None:
+    text = small.replace("iterations: 30000", "iterations: 1000\n  lr_milestones: [5, 4]")
+    text = text.replace("prior: gaussian", "prior: gaussian, intro_prior: true, r_entropy: 2")
+    with pytest.raises(ConfigError) as caught:
+        load(text)
+    assert [error.key for error in caught.value.all] == [
+        "parameters.warmup_iterations",
+        "parameters.lr_milestones",
+        "variants.sg.intro_prior",
+        "variants.sg.r_entropy",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
