@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 import torch
 
 from introsearch.cluster.file import LOCAL
+from introsearch.execution.inline import InlineBackend
 from introsearch.execution.progress import Progress
 from introsearch.execution.ray.environment import prepare_environment
 from introsearch.settings.base import TrainerSettings
@@ -117,7 +118,13 @@ def measure(folder: Path, *, trials: int, profile: Path | None) -> None:
     client = open_store(f"sqlite:///{folder / 'mlflow.db'}")
     writes = Stopwatch(client, WRITES)
     progress = Progress()
-    runner = StudyRunner(study, client=client, folder=folder / study.name, progress=progress)
+    runner = StudyRunner(
+        study,
+        client=client,
+        folder=folder / study.name,
+        progress=progress,
+        backend=InlineBackend(),
+    )
     profiler = cProfile.Profile()
     wall, cpu = time.perf_counter(), time.process_time()
     if profile:

@@ -118,6 +118,12 @@ _OPTIONS_SCHEMA = {  # sbatch alone knows which there are
 }
 
 
+class InlineCluster(Section):
+    """This process, one trial after the other: no Ray, prints are seen and a debugger works."""
+
+    type: Literal["inline"] = "inline"
+
+
 class LocalCluster(Section):
     """A private Ray on this machine, started and ended with the study."""
 
@@ -204,9 +210,11 @@ class SlurmCluster(Section):
 
 
 LOCAL: Final = LocalCluster()
-Cluster: TypeAlias = LocalCluster | RayCluster | SlurmCluster
+INLINE: Final = InlineCluster()
+Cluster: TypeAlias = InlineCluster | LocalCluster | RayCluster | SlurmCluster
 TYPES: Mapping[str, type[Cluster]] = {
     "local": LocalCluster,
+    "inline": InlineCluster,
     "ray": RayCluster,
     "slurm": SlurmCluster,
 }

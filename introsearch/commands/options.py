@@ -22,7 +22,9 @@ def add_study_options(parser: argparse.ArgumentParser) -> None:
     add_override_option(parser)
     parser.add_argument("--name", help="run it under another name, with a record of its own")
     parser.add_argument(
-        "--cluster", metavar="FILE", help="cluster file: where it runs (default: this machine)"
+        "--cluster",
+        metavar="FILE",
+        help="cluster file: where it runs (default: this machine), or inline: in this process",
     )
 
 

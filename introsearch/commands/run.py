@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from introsearch.cluster.file import LocalCluster, RayCluster, SlurmCluster
+from introsearch.cluster.file import InlineCluster, LocalCluster, RayCluster, SlurmCluster
 from introsearch.commands.options import (
     EXIT_DONE,
     EXIT_INTERRUPTED,
@@ -45,8 +45,10 @@ def run(options: argparse.Namespace) -> int:
         return _run_here(options, study, cluster)
 
 
-def _run_here(options: argparse.Namespace, study: Study, cluster: LocalCluster | RayCluster) -> int:
-    """Run it from this process, by a Ray of this machine or of a cluster."""
+def _run_here(
+    options: argparse.Namespace, study: Study, cluster: InlineCluster | LocalCluster | RayCluster
+) -> int:
+    """Run it in this process, or from it, by a Ray of this machine or of a cluster."""
     runs_dir: Path = options.runs_dir
     uri = options.tracking_uri or default_uri(runs_dir)
     check_uri(uri, folder_will_exist=runs_dir)
@@ -56,7 +58,8 @@ def _run_here(options: argparse.Namespace, study: Study, cluster: LocalCluster |
         check_resources(study.resources)
         prepare_compiler(study)
     _prepare(study, options, runs_dir=runs_dir)
-    prepare_environment(cluster)
+    if not isinstance(cluster, InlineCluster):
+        prepare_environment(cluster)
     # Late: it takes seconds, and Ray reads the environment that was just prepared.
     from introsearch.execution.session import run_study
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from introsearch.cluster.file import LOCAL, Cluster, SlurmCluster, load_cluster
+from introsearch.cluster.file import INLINE, LOCAL, Cluster, SlurmCluster, load_cluster
 from introsearch.execution.slurm.script import job_script
 from introsearch.study.file.loader import load_study
 from introsearch.study.model import Study
@@ -26,7 +26,9 @@ def cluster_of(options: argparse.Namespace) -> Cluster:
     Raises:
         ConfigError: the cluster file is not legal.
     """
-    return LOCAL if options.cluster is None else load_cluster(options.cluster)
+    if options.cluster is None:
+        return LOCAL
+    return INLINE if options.cluster == INLINE.type else load_cluster(options.cluster)
 
 
 def batch_script(options: argparse.Namespace, study: Study, cluster: SlurmCluster) -> str:

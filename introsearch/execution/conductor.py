@@ -155,6 +155,10 @@ class Conductor:
         """Give the stage up: nothing more is started, and what runs is interrupted."""
         self.abort_reason = reason
 
+    def end_time(self) -> None:
+        """Give the stage up because the study's time is over."""
+        self.abort("the time is over (budget.max_hours)")
+
     def interrupt(self) -> None:
         """Record that the trials still open were interrupted; the next `run` continues them.
 

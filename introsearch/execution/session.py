@@ -1,6 +1,6 @@
 """Runs a study from the command line: holds its store and folder, runs it, says what it found.
 
-Imports Ray and MLflow. `execution.ray.environment.prepare_environment` comes before.
+Imports MLflow. `execution.ray.environment.prepare_environment` comes before.
 """
 
 from __future__ import annotations
@@ -8,7 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from introsearch.cluster.file import LocalCluster, RayCluster
+from introsearch.cluster.file import InlineCluster, LocalCluster, RayCluster
+from introsearch.execution.backend import Backend
+from introsearch.execution.inline import InlineBackend
 from introsearch.execution.lock import locked
 from introsearch.execution.progress import Progress
 from introsearch.execution.study_runner import Interrupted, StudyRunner
@@ -25,7 +27,7 @@ Ending: TypeAlias = Literal["complete", "incomplete", "interrupted"]
 
 def run_study(
     study: Study,
-    cluster: LocalCluster | RayCluster,
+    cluster: InlineCluster | LocalCluster | RayCluster,
     *,
     uri: str,
     folder: Path,
@@ -53,7 +55,7 @@ def run_study(
             if not accept_edit:
                 refuse_edit(client, study)
             runner = StudyRunner(
-                study, client=client, folder=folder, progress=progress, cluster=cluster
+                study, client=client, folder=folder, progress=progress, backend=_backend_of(cluster)
             )
         progress.say(f"Study {study.name}: files in {folder}, MLflow store {without_password(uri)}")
         try:
@@ -64,6 +66,15 @@ def run_study(
         _keep_tables(result, folder)
         _tell(result, folder, progress, store_options=store_options)
         return "complete" if _is_complete(result) else "incomplete"
+
+
+def _backend_of(cluster: InlineCluster | LocalCluster | RayCluster) -> Backend:
+    if isinstance(cluster, InlineCluster):
+        return InlineBackend()
+    # Late: Ray takes seconds, and an inline study does without.
+    from introsearch.execution.ray.runner import RayBackend
+
+    return RayBackend(cluster)
 
 
 def _keep_tables(result: StudyResult, folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -40,6 +41,49 @@ def ending_signals_interrupt() -> Iterator[None]:
     finally:
         # If the process is about to end, Python would give it up to a second signal.
         _set(dict.fromkeys(ENDING, signal.SIG_IGN) if received else before)
+
+
+class Interrupts:
+    """Within this context Ctrl-C waits while it is `held`, so that records are written whole.
+
+    So does what acts like it (`ending_signals_interrupt`). A second Ctrl-C does not wait.
+    """
+
+    def __init__(self) -> None:
+        self._is_held = self._came = False
+        self._before: Any = None
+
+    def __enter__(self) -> Interrupts:
+        if threading.current_thread() is threading.main_thread():  # others get no signals
+            self._before = signal.signal(signal.SIGINT, self._handle)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Nothing interrupts what is done in here; what came meanwhile does so at its end.
+
+        Raises:
+            KeyboardInterrupt: at the end.
+        """
+        self._is_held = True
+        try:
+            yield
+        finally:
+            self._is_held = False
+        if self._came:
+            raise KeyboardInterrupt
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGINT and self._before == signal.SIG_IGN:
+            return  # a shell's background jobs ignore Ctrl-C
+        if self._is_held and not self._came:
+            self._came = True
+        else:
+            raise KeyboardInterrupt
 
 
 @contextmanager

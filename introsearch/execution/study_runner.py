@@ -7,13 +7,11 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from introsearch.cluster.file import LOCAL, LocalCluster, RayCluster
 from introsearch.errors import ClusterError, RecordError, TooManyFailed
+from introsearch.execution.backend import Backend
 from introsearch.execution.conductor import Conductor
 from introsearch.execution.outcomes import best_stopped
 from introsearch.execution.progress import Progress
-from introsearch.execution.ray.runner import run_trials
-from introsearch.execution.ray.start import start_ray
 from introsearch.execution.suggester import Suggester
 from introsearch.files import checkpoint_path
 from introsearch.record.frames import read_frame
@@ -51,7 +49,7 @@ class StudyRunner:
         client: of an open MLflow store.
         folder: for checkpoints and figures; shared by all nodes.
         progress: what the user sees.
-        cluster: where trials run.
+        backend: what runs the trials.
     """
 
     def __init__(
@@ -61,13 +59,13 @@ class StudyRunner:
         client: Store,
         folder: Path,
         progress: Progress,
-        cluster: LocalCluster | RayCluster = LOCAL,
+        backend: Backend,
     ) -> None:
         self.study = study
         self.client = client
         self.folder = folder
         self.progress = progress
-        self.cluster = cluster
+        self.backend = backend
         self.recorder = open_recorder(client, study, folder=folder)
         self.expansion = self._expand()
         self._num_suggested = len(self.recorder.suggested)
@@ -149,14 +147,11 @@ class StudyRunner:
         if conductor.done:
             return
         if self.resources is None:
-            self.resources = start_ray(
-                self.cluster,
-                self.study.resources,
-                notify=self.progress.say,
-                messages=self.folder / "ray.txt",
+            self.resources = self.backend.start(
+                self.study.resources, notify=self.progress.say, folder=self.folder
             )
             self.recorder.resources = self.resources
-        completed = run_trials(
+        completed = self.backend.run(
             conductor,
             resources=self.resources,
             progress=self.progress,

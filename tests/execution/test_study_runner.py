@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
+from introsearch.execution.inline import InlineBackend
 from introsearch.execution.outcomes import best_stopped
 from introsearch.execution.progress import Progress
 from introsearch.execution.study_runner import StudyRunner
@@ -49,7 +50,13 @@ def runner(client: MlflowClient, tmp_path: Path) -> StudyRunner:
 def make_runner(client: MlflowClient, folder: Path, *, study_file: Path) -> StudyRunner:
     study = load_study(study_file)
     progress = Progress()
-    return StudyRunner(study, client=client, folder=folder / study.name, progress=progress)
+    return StudyRunner(
+        study,
+        client=client,
+        folder=folder / study.name,
+        progress=progress,
+        backend=InlineBackend(),
+    )
 
 
 def value_of(trial: Trial) -> float:

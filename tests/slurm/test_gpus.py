@@ -23,9 +23,9 @@ MODULE = f"""
 import os, time
 from contextlib import suppress
 from pathlib import Path
-from introsearch.trial import trainable
+from introsearch.trial import kept
 
-trainable.gpu_is_usable = lambda: True  # what Slurm takes for GPUs are none
+kept.gpu_is_usable = lambda: True  # what Slurm takes for GPUs are none
 
 
 def share(view, generator):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,13 @@ from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from introsearch.cluster.file import LocalCluster, RayCluster
 from introsearch.errors import ClusterError, RecordError
 from introsearch.execution.conductor import Conductor
 from introsearch.execution.crashes import kernel_kills
 from introsearch.execution.progress import Progress
 from introsearch.execution.ray.machines import MachineWatch
-from introsearch.execution.ray.start import abandon_ray, dead_process
+from introsearch.execution.ray.start import abandon_ray, dead_process, start_ray
 from introsearch.execution.signals import signals_not_lost
 from introsearch.study.model import Trial
 from introsearch.study.sections import Resources
@@ -29,24 +30,41 @@ from introsearch.trial.order import order_of
 from introsearch.trial.trainable import TrialTrainable
 
 
-def run_trials(
-    conductor: Conductor, *, resources: Resources, progress: Progress, folder: Path, deadline: float
-) -> bool:
-    """Run all pending trials of a stage.
+class RayBackend:
+    """A Ray, on this machine or elsewhere.
 
     Args:
-        conductor: knows the trials, is told what they report, and says which to stop.
-        resources: of one trial.
-        progress: shown to the user.
-        folder: of the study's files.
-        deadline: `time.monotonic()` after which no more is trained.
-
-    Returns:
-        False if the user interrupted.
-
-    Raises:
-        RecordError: the record cannot be written any more.
+        cluster: which Ray.
     """
+
+    def __init__(self, cluster: LocalCluster | RayCluster) -> None:
+        self._cluster = cluster
+
+    def start(
+        self, resources: Resources, *, notify: Callable[[str], None], folder: Path
+    ) -> Resources:
+        """As for any `Backend`."""
+        messages = folder / "ray.txt"
+        return start_ray(self._cluster, resources, notify=notify, messages=messages)
+
+    def run(
+        self,
+        conductor: Conductor,
+        *,
+        resources: Resources,
+        progress: Progress,
+        folder: Path,
+        deadline: float,
+    ) -> bool:
+        """As for any `Backend`."""
+        return _run_trials(
+            conductor, resources=resources, progress=progress, folder=folder, deadline=deadline
+        )
+
+
+def _run_trials(
+    conductor: Conductor, *, resources: Resources, progress: Progress, folder: Path, deadline: float
+) -> bool:
     scheduler = _Scheduler(conductor, progress)
     try:
         for attempt in range(conductor.study.budget.max_restarts, -1, -1):
@@ -278,5 +296,5 @@ class _Abort(_NotPickled, tune.Stopper):
         _check_ray()
         self.machines.look()
         if time.monotonic() > self.deadline:
-            self.conductor.abort("the time is over (budget.max_hours)")
+            self.conductor.end_time()
         return bool(self.conductor.abort_reason)

@@ -18,7 +18,7 @@ from introsearch.execution.machine import local_cpus
 from introsearch.execution.ray.machines import keep_messages
 from introsearch.execution.signals import children_apart, signals_not_lost
 from introsearch.study.sections import Resources
-from introsearch.trial.trainable import gpu_is_usable
+from introsearch.trial.kept import gpu_is_usable
 
 
 def start_ray(
@@ -79,7 +79,8 @@ def _init_ray(cluster: LocalCluster | RayCluster) -> None:
             raise ClusterError(
                 f"Ray did not start on this machine: {reason}",
                 hint="is the machine overloaded or its disk full? The same command tries again; "
-                "RAY_TMPDIR names another folder for Ray's own files (a short path)",
+                "RAY_TMPDIR names another folder for Ray's own files (a short path); with "
+                "--cluster inline, trials run in this process, without Ray",
             ) from error
         if not isinstance(error, ConnectionError | RuntimeError):
             raise

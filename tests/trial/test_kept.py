@@ -1,4 +1,4 @@
-"""One trial on one worker, without Ray's scheduling: killed anywhere, reused, diverging."""
+"""One trial and its files: killed anywhere, in a process used before, diverging."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from introsearch.files import checkpoint_path, figure_path
 from introsearch.settings.base import resolve_settings, settings_to_dict
 from introsearch.statuses import Status
 from introsearch.trial.evaluation import TIMES, Evaluation
-from introsearch.trial.trainable import TrialOrder, TrialTrainable
+from introsearch.trial.kept import KeptTrial
+from introsearch.trial.order import TrialOrder
+from introsearch.trial.trainable import TrialTrainable
 
 pytestmark = pytest.mark.usefixtures("small_grid")
 
@@ -42,10 +44,10 @@ def _same_threads() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def config(folder: Path, *, seed: int = 0, **changes: Any) -> dict[str, Any]:
+def order(folder: Path, *, seed: int = 0, **changes: Any) -> TrialOrder:
     more = {k: changes.pop(k) for k in list(changes) if k in TrialOrder.__annotations__}
     settings = settings_to_dict(resolve_settings("sintrovae", TINY | changes))
-    order: dict[str, Any] = {
+    values: dict[str, Any] = {
         "name": f"trial-s{seed}",
         "title": "rings / ip, seed 0",
         "trainer": "sintrovae",
@@ -58,16 +60,15 @@ def config(folder: Path, *, seed: int = 0, **changes: Any) -> dict[str, Any]:
         "cpus": 1.0,
         "gpus": 0.0,
     }
-    return {"order": TrialOrder(**order | more).to_dict()}
+    return TrialOrder(**values | more)
 
 
-def steps(trainable: TrialTrainable, number: int = 10) -> list[Evaluation]:
+def steps(kept: KeptTrial, number: int = 10) -> list[Evaluation]:
     """At most `number` evaluations."""
     evaluations: list[Evaluation] = []
-    for _ in range(number):
-        result = trainable.step()
-        evaluations.append(Evaluation.from_json(result["evaluation"]))
-        if result["done"]:
+    while len(evaluations) < number:
+        evaluations.append(kept.step())
+        if evaluations[-1].status != Status.RUNNING:
             break
     return evaluations
 
@@ -79,7 +80,7 @@ def values(evaluations: list[Evaluation]) -> list[dict[str, Any]]:
 
 
 def test_a_trial_to_its_end(tmp_path: Path) -> None:
-    evaluations = steps(TrialTrainable(config(tmp_path, figures_at=(10,))))
+    evaluations = steps(KeptTrial(order(tmp_path, figures_at=(10,))))
     assert [e.iteration for e in evaluations] == [10, 20, 25]
     assert [e.status for e in evaluations] == [Status.RUNNING, Status.RUNNING, Status.FINISHED]
     assert all("hist_kl_paper" in e.metrics and "loss/kl" in e.metrics for e in evaluations)
@@ -97,67 +98,76 @@ def test_a_trial_to_its_end(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("after", range(STEPS))
 def test_killed_and_made_again_it_reports_the_same(tmp_path: Path, after: int) -> None:
-    whole = steps(TrialTrainable(config(tmp_path / "whole")))
+    whole = steps(KeptTrial(order(tmp_path / "whole")))
     folder = tmp_path / "killed"
-    taken = steps(TrialTrainable(config(folder)), after) if after else []
-    again = steps(TrialTrainable(config(folder)))
+    taken = steps(KeptTrial(order(folder)), after) if after else []
+    again = steps(KeptTrial(order(folder)))
     assert values(again) == values(whole)
     assert again[:after] == taken, "the same report, its time included"
-    assert steps(TrialTrainable(config(folder))) == again, "also when it had ended"
+    assert steps(KeptTrial(order(folder))) == again, "also when it had ended"
 
 
 def test_killed_while_writing_it_goes_on_from_the_checkpoint_before(tmp_path: Path) -> None:
-    whole = steps(TrialTrainable(config(tmp_path / "whole")))
-    steps(TrialTrainable(config(tmp_path)), 1)
+    whole = steps(KeptTrial(order(tmp_path / "whole")))
+    steps(KeptTrial(order(tmp_path)), 1)
     path = checkpoint_path(tmp_path, "trial-s0")
     path.with_name(path.name + ".part").write_bytes(path.read_bytes()[:100])
-    assert values(steps(TrialTrainable(config(tmp_path)))) == values(whole)
+    assert values(steps(KeptTrial(order(tmp_path)))) == values(whole)
 
 
-def test_reuse_leaks_nothing_from_the_trial_before(tmp_path: Path) -> None:
-    fresh = steps(TrialTrainable(config(tmp_path / "fresh", seed=3)))
-    other = config(tmp_path / "other", prior="gaussian", intro_prior=False, components=None, seed=9)
+def test_a_process_used_before_leaks_nothing(tmp_path: Path) -> None:
+    fresh = steps(KeptTrial(order(tmp_path / "fresh", seed=3)))
+    other = order(tmp_path / "other", prior="gaussian", intro_prior=False, components=None, seed=9)
     for number in (1, 10):
         folder = tmp_path / f"reused_{number}"
-        trainable = TrialTrainable(other)
-        steps(trainable, number)
-        assert trainable.reset_config(config(folder, seed=3))
-        assert values(steps(trainable)) == values(fresh)
+        steps(KeptTrial(other), number)
+        assert values(steps(KeptTrial(order(folder, seed=3)))) == values(fresh)
+
+
+def test_a_worker_of_ray_passes_it_on(tmp_path: Path) -> None:
+    orders = [order(tmp_path / "worker", seed=seed) for seed in (9, 3)]
+    worker = TrialTrainable({"order": orders[0].to_dict()})
+    worker.step()
+    assert worker.reset_config({"order": orders[1].to_dict()})
+    results = [worker.step() for _ in range(STEPS)]
+    assert [result["done"] for result in results] == [False, False, True]
+    reported = [Evaluation.from_json(result["evaluation"]) for result in results]
+    assert values(reported) == values(steps(KeptTrial(order(tmp_path / "alone", seed=3))))
 
 
 def test_the_threads_of_the_process_are_those_of_the_order(tmp_path: Path) -> None:
     for cpus, threads in ((3.0, 3), (0.5, 1), (2.9, 2)):
-        TrialTrainable(config(tmp_path, cpus=cpus))
+        KeptTrial(order(tmp_path, cpus=cpus))
         assert torch.get_num_threads() == threads
 
 
 def test_a_diverging_trial_says_so_and_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trainable = TrialTrainable(config(tmp_path))
-    (first,) = steps(trainable, 1)
+    kept = KeptTrial(order(tmp_path))
+    (first,) = steps(kept, 1)
 
     def diverge(_: int) -> dict[str, float]:
         raise TrialDiverged("loss term 'kl'", iteration=17)
 
-    monkeypatch.setattr(trainable.trainer, "advance", diverge)
-    (last,) = steps(trainable)
+    monkeypatch.setattr(kept.run.trainer, "advance", diverge)
+    (last,) = steps(kept)
     assert (last.iteration, last.status, last.metrics) == (17, Status.DIVERGED, {})
     assert "'kl' is not finite at iteration 17" in last.reason
-    assert steps(TrialTrainable(config(tmp_path))) == [first, last], "and does not try again"
+    assert steps(KeptTrial(order(tmp_path))) == [first, last], "and does not try again"
 
 
 def test_real_divergence(tmp_path: Path) -> None:
-    evaluations = steps(TrialTrainable(config(tmp_path, learning_rate=1e30)))
+    evaluations = steps(KeptTrial(order(tmp_path, learning_rate=1e30)))
     assert evaluations[-1].status == Status.DIVERGED
     assert 0 < evaluations[-1].iteration <= 25
     assert "not finite" in evaluations[-1].reason
 
 
 def test_an_infinite_metric_is_divergence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    trainable = TrialTrainable(config(tmp_path))
-    monkeypatch.setattr(trainable.trainer, "evaluate", lambda names: {"hist_kl": float("inf")})
-    (evaluation,) = steps(trainable)
+    kept = KeptTrial(order(tmp_path))
+    monkeypatch.setattr(kept.run.trainer, "evaluate", lambda names: {"hist_kl": float("inf")})
+    (evaluation,) = steps(kept)
     assert evaluation.status == Status.DIVERGED
     assert evaluation.iteration == 10
     assert "hist_kl" in evaluation.reason
@@ -165,33 +175,33 @@ def test_an_infinite_metric_is_divergence(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_another_evaluation_interval_meets_its_multiples_again(tmp_path: Path) -> None:
     """The interval is no part of a trial's identity: the file may change between two runs."""
-    steps(TrialTrainable(config(tmp_path)), 1)
-    evaluations = steps(TrialTrainable(config(tmp_path, evaluate_every=4)))
+    steps(KeptTrial(order(tmp_path)), 1)
+    evaluations = steps(KeptTrial(order(tmp_path, evaluate_every=4)))
     assert [e.iteration for e in evaluations] == [10, 12, 16, 20, 24, 25]
 
 
 def test_evaluating_more_often_changes_no_result(tmp_path: Path) -> None:
-    often = steps(TrialTrainable(config(tmp_path / "often", evaluate_every=5)))
-    seldom = steps(TrialTrainable(config(tmp_path / "seldom", evaluate_every=25)))
+    often = steps(KeptTrial(order(tmp_path / "often", evaluate_every=5)))
+    seldom = steps(KeptTrial(order(tmp_path / "seldom", evaluate_every=25)))
     assert often[-1].metrics["hist_kl_paper"] == seldom[-1].metrics["hist_kl_paper"]
 
 
 def test_a_damaged_checkpoint_is_no_silent_new_start(tmp_path: Path) -> None:
-    steps(TrialTrainable(config(tmp_path)), 1)
+    steps(KeptTrial(order(tmp_path)), 1)
     checkpoint_path(tmp_path, "trial-s0").write_bytes(b"damaged")
     with pytest.raises(Exception, match=r"."):
-        TrialTrainable(config(tmp_path))
+        KeptTrial(order(tmp_path))
 
 
 def test_trials_share_a_folder(tmp_path: Path) -> None:
-    first, second = (TrialTrainable(config(tmp_path, seed=s)) for s in (0, 1))
+    first, second = (KeptTrial(order(tmp_path, seed=s)) for s in (0, 1))
     for _ in range(STEPS):
         first.step(), second.step()
-    alone = steps(TrialTrainable(config(tmp_path / "alone", seed=1)))
-    assert values(second.evaluations) == values(alone)
+    alone = steps(KeptTrial(order(tmp_path / "alone", seed=1)))
+    assert values(second.run.evaluations) == values(alone)
 
 
 @pytest.mark.slow
 def test_costly_metrics_are_measured_once_at_the_end(tmp_path: Path) -> None:
-    evaluations = steps(TrialTrainable(config(tmp_path, costly_metrics=True)))
+    evaluations = steps(KeptTrial(order(tmp_path, costly_metrics=True)))
     assert ["gnelbo_e7" in e.metrics for e in evaluations] == [False, False, True]

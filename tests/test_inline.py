@@ -1,0 +1,102 @@
+"""A study in one process: the record of a Ray run to the bit, and nothing lost by any end."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from introsearch.record import tags
+from introsearch.statuses import Status
+from tests.test_end_to_end import STUDY, Study, check_interrupted, progress
+
+INLINE = ("--cluster", "inline")
+BROKEN = """\
+from introsearch.data.toy import ToyData
+
+
+class Broken(ToyData):
+    half_width = 2.0
+
+    def sample(self, n, generator):
+        raise RuntimeError("no more data")
+"""
+pytestmark = pytest.mark.slow
+
+
+def all_ends(study: Study) -> Study:
+    """Trials that finish, are stopped, diverge and fail."""
+    (study.folder / "broken.py").write_text(BROKEN)
+    text = STUDY.partition("  ip:")[0]
+    study.file.write_text(
+        f"{text}  hot: {{learning_rate: 1.0e+30}}\n  broken: {{dataset: 'broken:Broken'}}\n"
+        "early_terminate: {min_iter: 20, max_iter: 60, eta: 2}\nevaluate_every: 10\n"
+        "budget: {max_restarts: 1}\n"
+    )
+    return study
+
+
+@pytest.fixture
+def studies(tmp_path: Path, empty_database: Path) -> Iterator[tuple[Study, Study]]:
+    found = Study(tmp_path / "ray", empty_database), Study(tmp_path / "inline", empty_database)
+    yield found
+    for study in found:
+        study.kill_session()
+
+
+def test_the_record_is_that_of_a_ray_run(studies: tuple[Study, Study]) -> None:
+    by_ray, inline = map(all_ends, studies)
+    by_ray.start()
+    assert by_ray.wait() == 1, by_ray.log.read_text()
+    inline.start(*INLINE)
+    assert inline.wait() == 1, inline.log.read_text()
+    ends = {entry["words"][tags.STATUS] for entry in inline.record().values()}
+    assert ends == {Status.FINISHED, Status.STOPPED, Status.DIVERGED, Status.FAILED}
+    assert inline.comparable() == by_ray.comparable()
+    assert inline.table == by_ray.table
+
+
+def test_interrupted_killed_and_continued(studies: tuple[Study, Study]) -> None:
+    whole, study = studies
+    whole.run(*INLINE)
+    for number, code in (
+        (signal.SIGINT, 130),
+        (signal.SIGTERM, 130),
+        (signal.SIGUSR1, 130),
+        (signal.SIGKILL, -signal.SIGKILL),
+    ):
+        study.start(*INLINE)
+        progress(study)
+        study.send(number)
+        assert study.wait() == code, study.log.read_text()
+        if code == 130:
+            assert "The same command continues" in study.log.read_text()
+            check_interrupted(study)
+    study.run(*INLINE)
+    assert study.table == whole.table
+    assert study.comparable() == whole.comparable()
+
+
+def test_ray_is_not_imported_and_prints_are_seen(studies: tuple[Study, Study]) -> None:
+    study, _ = studies
+    (study.folder / "loud.py").write_text(
+        "def spread(view, generator):\n"
+        "    print('spread is computed')\n"
+        "    return view.prior.sample(10, generator).std()\n"
+    )
+    text = STUDY.replace("{name: hist_kl_paper}", "{name: 'loud:spread', goal: minimize}")
+    study.file.write_text(text.replace("[0.1, 0.2, 0.5]", "[0.1]"))
+    code = (
+        "import sys; from introsearch.cli import main;"
+        "code = main(['run', 'tiny.yaml', '--cluster', 'inline']);"
+        "sys.exit('ray' in sys.modules or code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=study.folder, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "spread is computed" in done.stdout
