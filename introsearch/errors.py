@@ -70,8 +70,8 @@ class ConfigError(IntrosearchError, ValueError):
 
     @property
     def all(self) -> tuple[ConfigError, ...]:
-        """The errors that this one stands for, itself the first."""
-        return (self, *self._others)
+        """The errors that this one stands for, each alone."""
+        return (self.at(file=self.file, line=self.line), *self._others)
 
     def at(self, *, file: str, line: int | None, key: str | None = None) -> ConfigError:
         """The same error, alone, with its place in a file."""

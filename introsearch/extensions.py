@@ -67,7 +67,7 @@ SETTINGS_FORM = (
     "they are a pydantic model, e.g. class Settings(TrainerSettings): "
     'caution: Number = Field(0.5, ge=0, lt=1, description="how cautious to be"), '
     "with TrainerSettings of introsearch.settings.base, Number of introsearch.settings.model and "
-    "Field of pydantic"
+    "Field of pydantic; of bool, Whole, Number, str, Literal[...], Many[...] of them, or | None"
 )
 _DATA_KINDS = {entry.kind for entry in DATASETS.values()}
 _WORD = "[A-Za-z_][A-Za-z0-9_]*"
@@ -271,11 +271,10 @@ def _import_error(kind: str, module: str, error: BaseException) -> ConfigError:
             key=kind,
             hint="it must be installed, or lie beside the study file or in the current folder",
         )
-    if isinstance(error, ModuleNotFoundError) and f"{error.name}".startswith("introsearch."):
-        of_settings = f"{error.name}".rpartition(".")[2] in ("fields", "settings")
+    if isinstance(error, ImportError) and f"{error.name}.".startswith("introsearch."):
+        of_settings = re.search(r"\.(fields|settings)\b", f"{error.name}")
         hint = f"of Settings, {SETTINGS_FORM}" if of_settings else "see CHANGELOG.md of introsearch"
-        message = f"cannot import {module}: introsearch has no module {error.name} any more"
-        return ConfigError(message, key=kind, hint=hint)
+        return ConfigError(f"cannot import {module}: {error}", key=kind, hint=hint)
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{frames[-1].filename}:{frames[-1].lineno}"
     if isinstance(error, SyntaxError) and error.filename:

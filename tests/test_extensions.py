@@ -121,6 +121,35 @@ class Strict(VAE):
         shares: tuple[float, ...] = (0.5,)
 
 
+class Fixed(VAE):
+    class Settings(VAESettings):
+        components: Whole = Field(7, ge=1)
+        coin: Literal["heads", "tails"] = Field("heads")
+        word: str = Field("a", pattern="^[ab]$")
+
+
+class Inherited(VAE):
+    class Settings(Former.Settings):
+        pass
+
+
+class Checked(VAE):
+    class Settings(VAESettings):
+        def __post_init__(self):
+            raise ValueError("checked no more")
+
+
+class Renamed(VAE):
+    class Settings(VAESettings):
+        caution: Number = Field(0.5, alias="care")
+
+
+class Raising(VAE):
+    class Settings(VAESettings):
+        def contradictions(self):
+            return None
+
+
 class Doubtful(VAE):
     class Settings(VAESettings):
         caution: Number = 0.5
@@ -269,6 +298,12 @@ EDITS = [
     ("M:Cautious", "M:Line", "trainer", 2, "is not a trainer", "training.base:Trainer"),
     ("M:Cautious", "M:Idle", "trainer", 2, "not define advance, evaluate", "base:Trainer"),
     ("M:Cautious", "M:Former", "trainer", 2, "a dataclass", "pydantic"),
+    ("M:Cautious", "M:Inherited", "trainer", 2, "a dataclass", "pydantic"),
+    ("M:Cautious", "M:Checked", "trainer", 2, "a __post_init__", "pydantic"),
+    ("M:Cautious", "M:Renamed", "trainer", 2, "another name: caution", "pydantic"),
+    ("{caution: 0.9,", "{trainer: M:Raising,", "parameters", 8, "raise TypeError", "fill returns"),
+    ("{caution: 0.9,", "{trainer: M:Fixed, word: c,", "variants.careful.word", 16,
+     "match pattern", "e.g. word: a"),
     ("M:Cautious", "M:Doubtful", "parameters", 8, "more caution than", "change"),
     ("{caution: 0.9", "{trainer: M:Strict, shares: [1]", "variants.careful.shares", 16,
      "list of finite", "Many"),
@@ -424,6 +459,15 @@ def test_values_that_own_fields_allow(module: str, load_text: Callable[..., Stud
     settings = resolve_settings(f"{module}:Cautious", values)
     assert settings.shares == (1.0, 0.5)  # type: ignore[attr-defined]
     assert settings.warmup_end == 0
+
+
+def test_own_settings_replace_those_that_are_filled_in(
+    module: str, load_text: Callable[..., Study]
+) -> None:
+    load_text(study_text(module))
+    settings = resolve_settings(f"{module}:Fixed", {"prior": "mog", "iterations": 4})
+    assert settings.components == 7  # type: ignore[attr-defined]
+    assert resolve_settings("vae", {"prior": "mog"}).components == 64  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("name", TRAINERS)

@@ -32,5 +32,7 @@ def cluster_reference() -> str:
     parts = {}
     for kind, cls in TYPES.items():
         schema = schema_of(cls)
-        parts[f"`type: {kind}`"] = f"{schema['description']}\n\n{settings_table(schema)}"
+        parts[f"`type: {kind}`"] = (
+            f"{schema['description']}\n\n{settings_table(schema, without=['type'])}"
+        )
     return page("Cluster files: every key", parts)

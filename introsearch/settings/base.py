@@ -1,9 +1,12 @@
 """Settings of trainers: typed, frozen, validated, and free of torch."""
 
-import copy
 import functools
-from collections.abc import Mapping
-from typing import Any, Self
+import inspect
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
 
 from pydantic import Field, create_model
 from pydantic.fields import FieldInfo
@@ -12,7 +15,7 @@ from introsearch.errors import ConfigError
 from introsearch.extensions import SETTINGS_FORM, check_name, is_path, load, resolve
 from introsearch.registry import TRAINERS
 from introsearch.settings.model import IMPLIED, Model, Whole, validated
-from introsearch.settings.schema import can_be_written, schema_of
+from introsearch.settings.schema import schema_of
 
 
 class TrainerSettings(Model):
@@ -91,31 +94,66 @@ def settings_class(trainer: str) -> type[TrainerSettings]:
     return checked
 
 
+@functools.cache
 def _fault(own: Any) -> str:
     """Why something cannot be the settings of a trainer of the user's own; empty if it can."""
     if not isinstance(own, type) or not issubclass(own, TrainerSettings):
         return "has no Settings"
-    if "__dataclass_fields__" in vars(own):  # as up to version 0.1
-        return "has Settings that are a dataclass"
-    properties = schema_of(written_type(own))["properties"]
-    odd = [name for name, schema in properties.items() if not can_be_written(schema)]
-    types = [f"{name}: {own.model_fields[name].annotation}" for name in odd]
-    return f"has Settings that no study file can express: {', '.join(types)}" if odd else ""
+    names = {name for cls in own.__mro__ for name in vars(cls)}
+    if not names.isdisjoint(("__dataclass_fields__", "__post_init__")):  # as up to version 0.1
+        return "has Settings that are a dataclass, or with a __post_init__"
+    fields = own.model_fields | own.Written.model_fields
+    odd = [f"{n}: {f.annotation}" for n, f in fields.items() if not _can_be_written(f.annotation)]
+    if odd:
+        return f"has Settings that no study file can express: {', '.join(odd)}"
+    try:
+        schema_of(written_type(own))
+    except Exception as error:  # it is foreign code
+        reason = str(error).partition("\n")[0]
+        return f"has Settings that pydantic cannot use: {type(error).__name__}: {reason}"
+    taken = [name for name in fields if name in dir(TrainerSettings)]
+    renamed = [n for n, f in fields.items() if f.alias or f.validation_alias]
+    if taken or renamed:
+        return f"has Settings that need another name: {', '.join([*taken, *renamed])}"
+    return ""
+
+
+def _can_be_written(annotation: Any, *, in_list: bool = False) -> bool:
+    """Whether a parameter can be of a type: scalars, and lists of them."""
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _can_be_written(inner[0], in_list=in_list)
+    if origin in (Union, UnionType):
+        return all(_can_be_written(part, in_list=in_list) for part in inner)
+    if origin is Literal:
+        return all(isinstance(value, str | bool | int) for value in inner)
+    if origin in (tuple, list) and not in_list:
+        return all(_can_be_written(part, in_list=True) for part in inner if part is not ...)
+    return annotation in (bool, int, float, str, NoneType)
 
 
 @functools.cache
 def written_type(cls: type[TrainerSettings]) -> type[Model]:
     """What a study file may say of a trainer's settings: each may be left out."""
-    own = cls.Written.model_fields
     fields: dict[str, Any] = {}
     for name, field in cls.model_fields.items():
-        if name in own:
+        if _is_said_otherwise(cls, name):
             continue
-        if field.is_required():
-            field = copy.copy(field)
-            field.default = None
         fields[name] = (field.annotation, field)
+        if field.is_required():
+            said = Field(None, description=field.description, examples=field.examples)
+            fields[name] = (Annotated[(field.annotation, *field.metadata)], said)
     return create_model(cls.__name__, __base__=cls.Written, __doc__=cls.__doc__, **fields)
+
+
+def _is_said_otherwise(cls: type[TrainerSettings], name: str) -> bool:
+    """Whether `Written` has a field for a setting, and no class below it has another one."""
+    for each in cls.__mro__:
+        if "Written" in vars(each) and name in inspect.get_annotations(vars(each)["Written"]):
+            return True
+        if name in inspect.get_annotations(each):
+            return False
+    return False
 
 
 def written_fields(cls: type[TrainerSettings]) -> dict[str, FieldInfo]:
@@ -138,15 +176,15 @@ def resolve_settings(trainer: str, parameters: Mapping[str, Any]) -> TrainerSett
             contradict each other. Its `key` is the setting's name.
     """
     cls = settings_class(trainer)
-    filled = cls.fill(dict(vars(check_values(trainer, parameters))))
-    return validated(
-        cls,
-        {
+    written = check_values(trainer, parameters)
+    with _foreign(trainer):
+        filled = cls.fill(dict(vars(written)))
+        values = {
             name: filled[name]
             for name, field in cls.model_fields.items()
             if not (filled[name] is None and field.is_required())
-        },
-    )
+        }
+        return validated(cls, values)
 
 
 def check_values(trainer: str, parameters: Mapping[str, Any]) -> Model:
@@ -159,19 +197,40 @@ def check_values(trainer: str, parameters: Mapping[str, Any]) -> Model:
     """
     cls = written_type(settings_class(trainer))
     try:
-        return validated(cls, parameters)
+        with _foreign(trainer):
+            return validated(cls, parameters)
     except ConfigError as error:
-        scalars = {
-            name
-            for name, schema in schema_of(cls)["properties"].items()
-            if can_be_written(schema, in_list=True)
-        }
-        for each in error.all:
-            if each.key in parameters.keys() - cls.model_fields.keys():
-                each.message = f"trainer {trainer!r} has no setting {each.key!r}"
-            elif each.key in scalars and isinstance(value := parameters[each.key], list):
-                each.hint = f"to try each: {each.key}: {{values: {value}}}"
+        said = [_of_setting(each, trainer, cls, parameters.get(each.key)) for each in error.all]
+        raise ConfigError.of(said) from None
+
+
+def _of_setting(error: ConfigError, trainer: str, cls: type[Model], value: Any) -> ConfigError:
+    """The same error, where more can be said of it."""
+    field, message, hint = cls.model_fields.get(error.key), error.message, error.hint
+    if message == "unknown key":
+        message = f"trainer {trainer!r} has no setting {error.key!r}"
+    elif isinstance(value, list) and field and _can_be_written(field.annotation, in_list=True):
+        hint = f"to try each: {error.key}: {{values: {value}}}"
+    return ConfigError(message, key=error.key, hint=hint)
+
+
+@contextmanager
+def _foreign(trainer: str) -> Iterator[None]:
+    """Around code that may be the user's own: whatever it raises becomes a ConfigError."""
+    try:
+        yield
+    except ConfigError:
         raise
+    except Exception as error:
+        if not is_path(trainer):
+            raise
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        raise ConfigError(
+            f"the Settings of {trainer} raise {type(error).__name__}: {error} "
+            f"({last.filename}:{last.lineno})",
+            hint="fill returns all settings, contradictions yields errors, and validators of "
+            "pydantic raise ValueError",
+        ) from error
 
 
 def settings_to_dict(settings: TrainerSettings) -> dict[str, Any]:

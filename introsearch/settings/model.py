@@ -59,7 +59,8 @@ class Section(Model):
     def _leave_out_null(cls, data: Any) -> Any:
         if not isinstance(data, Mapping):
             return {} if data is None else data
-        return {name: value for name, value in data.items() if value is not None}
+        fields = cls.model_fields
+        return {name: v for name, v in data.items() if v is not None or name not in fields}
 
 
 def _whole(value: Any) -> Any:

@@ -34,7 +34,7 @@ def page(title: str, parts: Mapping[str, str]) -> str:
 
 def _default(schema: Schema) -> str:
     default = schema.get("default")
-    return "" if default in (None, [], {}) else f"`{in_yaml(default)}`" if default != "" else ""
+    return "" if default in (None, "", [], {}) else f"`{in_yaml(default)}`"
 
 
 def _cell(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from introsearch.errors import ConfigError, nearest_hint
-from introsearch.settings.schema import Schema
+from introsearch.settings.schema import Schema, type_of
 
 _WORDS = {
     "boolean": ("true or false", "true or false values"),
@@ -19,12 +19,17 @@ _WORDS = {
     "object": ("keys and values", "mappings"),
 }
 _BOUNDS = {
-    "minimum": "of at least {:,g}",
-    "exclusiveMinimum": "above {:,g}",
-    "maximum": "of at most {:,g}",
-    "exclusiveMaximum": "below {:,g}",
+    "minimum": "of at least {:,.12g}",
+    "exclusiveMinimum": "above {:,.12g}",
+    "maximum": "of at most {:,.12g}",
+    "exclusiveMaximum": "below {:,.12g}",
 }
 _MAPPING = ("model_type", "model_attributes_type", "dict_type")
+_OF_TYPE_OR_BOUNDS = {
+    *_MAPPING, "bool_type", "int_type", "float_type", "finite_number", "string_type", "tuple_type",
+    "list_type", "literal_error", "greater_than", "greater_than_equal", "less_than",
+    "less_than_equal",
+}  # fmt: skip
 
 
 def refusals(error: ValidationError, schema: Schema, data: Any) -> list[ConfigError]:
@@ -65,7 +70,7 @@ def legal_words(schema: Schema, *, several: bool = False) -> str:
             if not values:
                 words.append(part.get("description") or legal_words(part, several=several))
         return alternatives(words)
-    kind = _type(schema)
+    kind = type_of(schema)
     if kind == "array":
         items = schema.get("items", {})
         return f"a list of {legal_words(items, several=True)}" if items else "a list"
@@ -95,12 +100,12 @@ def _refusals(details: Mapping[str, Any], schema: Schema, data: Any) -> Iterator
     path = _path(details["loc"], data, missing=kind == "missing")
     if isinstance(cause, ConfigError):
         for error in cause.all:
-            key = ".".join(part for part in (*path, error.key) if part)
-            yield ConfigError(error.message, key=key, hint=error.hint)
+            inner = [] if error.key in ("", *path[-1:]) else [error.key]
+            yield ConfigError(error.message, key=".".join([*path, *inner]), hint=error.hint)
         return
     key, name = ".".join(path), path[-1] if path else ""
     if cause is not None:  # of a validator of the user's own
-        yield ConfigError(str(cause), key=key)
+        yield ConfigError(str(cause) or f"is refused by a {type(cause).__name__}", key=key)
     elif kind == "extra_forbidden":
         hint = nearest_hint(name, _walk(schema, path[:-1]).get("properties", {}))
         yield ConfigError("unknown key", key=key, hint=hint)
@@ -109,15 +114,19 @@ def _refusals(details: Mapping[str, Any], schema: Schema, data: Any) -> Iterator
         hint = f"add {name}: {_example(_walk(schema, path)) or '...'}{where}"
         yield ConfigError(f"the key {name!r} is missing", key=key, hint=hint)
     else:
-        yield _of_value(kind, details["input"], _walk(schema, path), key=key)
+        here, message = _walk(schema, path), details["msg"]
+        yield _of_value(kind, details["input"], here, key=key, message=message)
 
 
-def _of_value(kind: str, value: Any, schema: Schema, *, key: str) -> ConfigError:
+def _of_value(kind: str, value: Any, schema: Schema, *, key: str, message: str) -> ConfigError:
     """What is wrong with a value, and what would be right."""
     name = next((word for word in reversed(key.split(".")) if not word.isdigit()), key)
     example = f"e.g. {name}: {text}" if (text := _example(schema)) else ""
-    if kind == "too_short":
-        return ConfigError("is an empty list", key=key, hint=f"list at least one, {example}")
+    if kind == "too_short" and not value:
+        hint = f"list at least one, {example}".rstrip(", ")
+        return ConfigError("is an empty list" if value == [] else "is empty", key=key, hint=hint)
+    if kind not in _OF_TYPE_OR_BOUNDS:
+        return ConfigError(f"{value!r} is refused: {message}", key=key, hint=example)
     values = _legal_values(schema)
     if values is not None and not isinstance(value, list | dict):
         hint = nearest_hint(in_yaml(value), map(in_yaml, values))
@@ -153,27 +162,21 @@ def _walk(schema: Schema, path: Sequence[str]) -> Schema:
     for part in path:
         around = schema
         inner = around.get("properties", {}).get(part) or around.get("additionalProperties")
+        inner = inner or next(iter(around.get("patternProperties", {}).values()), None)
         if part.isdigit() and "items" in around:
-            inner = {**around["items"], **{k: around[k] for k in ("examples",) if k in around}}
+            inner = {**around["items"], "examples": around.get("examples", ["[...]"])}
         schema = inner if isinstance(inner, dict) else {}
     return schema
-
-
-def _type(schema: Schema) -> str:
-    kinds = schema.get("type", "")
-    return (
-        next((kind for kind in kinds if kind != "null"), "") if isinstance(kinds, list) else kinds
-    )
 
 
 def _legal_values(schema: Schema) -> list[Any] | None:
     """All values that a schema accepts, if they are few and not just true and false."""
     if "enum" in schema:
         return [value for value in schema["enum"] if value is not None]
-    parts = [part for part in schema.get("anyOf", ()) if _type(part) != "null"]
+    parts = [part for part in schema.get("anyOf", ()) if type_of(part) != "null"]
     values: list[Any] = []
     for part in parts:
-        known = [True, False] if _type(part) == "boolean" else _legal_values(part)
+        known = [True, False] if type_of(part) == "boolean" else _legal_values(part)
         if known is None:
             return None
         values += known
@@ -190,4 +193,4 @@ def _example(schema: Schema) -> str:
         return in_yaml(schema["minimum"] + 1)
     if "exclusiveMinimum" in schema:
         return in_yaml(math.floor(schema["exclusiveMinimum"]) + 0.5)
-    return "true" if _type(schema) == "boolean" else ""
+    return "true" if type_of(schema) == "boolean" else ""

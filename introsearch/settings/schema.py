@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,8 +23,9 @@ _BOUNDS = {
 }
 
 
+@functools.cache
 def schema_of(cls: type[BaseModel]) -> Schema:
-    """The JSON Schema of a model (draft 2020-12), without titles and references."""
+    """The JSON Schema of a model (draft 2020-12), without titles and references; to copy from."""
     schema = cls.model_json_schema(schema_generator=_Generator)
     definitions = schema.pop("$defs", {})
     plain: Schema = _plain(schema, definitions)
@@ -42,17 +44,12 @@ def or_null(schema: Schema) -> Schema:
     return {**schema, "type": [kind, "null"]} if isinstance(kind, str) else schema
 
 
-def can_be_written(schema: Schema, *, in_list: bool = False) -> bool:
-    """Whether all that a schema accepts can be a parameter: scalars, and lists of them."""
-    if "enum" in schema:
-        return True
-    if "anyOf" in schema:
-        return all(can_be_written(part, in_list=in_list) for part in schema["anyOf"])
+def type_of(schema: Schema) -> str:
+    """The type that a schema names, besides null; empty if it names none."""
     kinds = schema.get("type", "")
-    kinds = {*kinds} if isinstance(kinds, list) else {kinds}
-    if "array" in kinds and not in_list and can_be_written(schema.get("items", {}), in_list=True):
-        kinds.discard("array")
-    return kinds <= {"boolean", "integer", "number", "string", "null"}
+    return (
+        next((kind for kind in kinds if kind != "null"), "") if isinstance(kinds, list) else kinds
+    )
 
 
 def own_path(kind: str) -> Schema:
@@ -80,9 +77,11 @@ def _plain(schema: Any, definitions: Mapping[str, Any]) -> Any:
         rest = {key: value for key, value in schema.items() if key != "$ref"}
         return _plain({**definitions[name], **rest}, definitions)
     plain = {
-        key if isinstance(value, dict) else _BOUNDS.get(key, key): _plain(value, definitions)
+        _BOUNDS.get(key, key): _plain(value, definitions)
+        if key != "properties"
+        else {name: _plain(part, definitions) for name, part in value.items()}
         for key, value in schema.items()
-        if key != "title" or isinstance(value, dict)
+        if key != "title"
     }
     if plain.pop(NULL_LEAVES_OUT, False):
         for name in plain.get("properties", {}).keys() - plain.get("required", ()):

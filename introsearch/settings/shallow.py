@@ -56,6 +56,7 @@ class CollapseSettings(TrainerSettings):
     )
     channels: Many[Annotated[Whole, Field(ge=1)]] | None = Field(
         None,
+        examples=["[64, 128]"],
         description="feature maps of convolutions between images and the first latent, in place of "
         "hidden layers there, with activation: relu; they halve an image once per entry",
     )

@@ -115,6 +115,7 @@ class ModelSettings(HardwareSettings):
     networks: Literal["strided"] | None = None
     channels: Many[Annotated[Whole, Field(ge=1)]] | None = Field(
         None,
+        examples=["[64, 128]"],
         description="feature maps of the networks for images, which halve an image once per entry "
         "(64, 128 and, for colour, 256; of strided ones 128, 256, 512, 1024)",
     )
@@ -129,7 +130,8 @@ class ModelSettings(HardwareSettings):
     )
     learning_rate: Number = Field(2e-4, gt=0, description="Adam's, for every player")
     lr_milestones: Many[Whole] = Field(
-        description="iterations at which the learning rate is multiplied by lr_decay"
+        examples=["[10000, 15000]"],
+        description="iterations at which the learning rate is multiplied by lr_decay",
     )
     lr_decay: Number = Field(0.1, gt=0, description="factor applied at each milestone")
     feature_extractor: Literal["classifier", "inception"] | None = Field(

@@ -101,7 +101,12 @@ def _read(raw: Any) -> Parameter:
         if name in _WORDS - form.model_fields.keys():
             word = "values" if form is Values else "by" if form is Lookup else "distribution"
             raise ConfigError(f"has no meaning beside {word}", key=name, hint=_FORMS)
-    return _parameter(validated(form, raw))
+    try:
+        return _parameter(validated(form, raw))
+    except ConfigError as error:
+        raise ConfigError.of(
+            ConfigError(each.message, key=each.key, hint=each.hint or _FORMS) for each in error.all
+        ) from None
 
 
 def _parameter(form: Values | Draws | Lookup) -> Parameter:

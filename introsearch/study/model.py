@@ -124,7 +124,9 @@ class Study(SearchSpace):
     @field_validator("tpe", mode="before")
     @classmethod
     def _tpe_has_defaults(cls, tpe: Any, info: ValidationInfo) -> Any:
-        return {} if tpe is None and info.data.get("method") == "tpe" else tpe or None
+        if tpe not in (None, {}):
+            return tpe
+        return {} if info.data.get("method") == "tpe" else None
 
     def model_post_init(self, context: Any) -> None:
         """Note where the study comes from, which is not part of its value."""

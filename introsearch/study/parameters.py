@@ -41,12 +41,19 @@ class Parameter:
         """Name of the parameter that this one is derived from."""
         return self.times or self.by
 
-    def candidates(self) -> list[tuple[str, Any]]:
-        """What can be a setting's value as it stands there, and where below the parameter's key."""
+    def candidates(self, others: Mapping[str, Parameter]) -> list[tuple[str, Any]]:
+        """What can be a setting's value as it stands there, and where below the parameter's key.
+
+        Args:
+            others: all parameters by name. Of a table, only what these look up is a candidate.
+        """
         if self.times is not None:
             return []
         if self.by is not None:
-            return [(f".values.{name}", value) for name, value in self.table.items()]
+            other = others.get(self.by, Parameter())
+            looked_up = {label(value) for _, value in other.candidates(others)}
+            rows = self.table.items()
+            return [(f".values.{name}", value) for name, value in rows if name in looked_up]
         if len(self.values) == 1:
             return [("", self.values[0])]
         return [(f".values.{i}", value) for i, value in enumerate(self.values)]

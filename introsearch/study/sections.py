@@ -41,10 +41,12 @@ class Metric(Section):
     @model_validator(mode="before")
     @classmethod
     def _known_goal(cls, data: Any) -> Any:
-        name = data.get("name") if isinstance(data, Mapping) else None
-        if not isinstance(name, str) or is_path(name) or data.get("goal") is not None:
+        if not isinstance(data, Mapping) or data.get("goal") is not None:
             return data
-        known = METRICS[name].goal if name in METRICS else "minimize"  # that name is refused alone
+        name = data.get("name")
+        if not isinstance(name, str) or (name not in METRICS and not is_path(name)):
+            return {**data, "goal": "minimize"}  # the name is refused, and that is enough
+        known = "" if is_path(name) else METRICS[name].goal
         return {**data, "goal": known} if known else data
 
     def contradictions(self) -> Iterator[ConfigError]:
@@ -179,7 +181,7 @@ class Tpe(Section):
 
 
 class Budget(Section):
-    """Limits of a study; None is no limit."""
+    """Limits of a study; without one of them there is no such limit."""
 
     max_trials: Whole | None = Field(
         None, ge=1, description="configurations per group; random and tpe need it"

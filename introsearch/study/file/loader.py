@@ -92,19 +92,32 @@ def _faults_of_space(data: Mapping[str, Any], known: ConfigError) -> list[Config
         known: all other faults.
     """
     space = copy.deepcopy({name: data[name] for name in SearchSpace.model_fields if name in data})
-    for error in known.all:
-        section, *names = error.key.split(".")
-        if section in ("parameters", "variants") and names:
-            depth = 2 if section == "variants" and names[1:2] not in ([], ["trainer"]) else 1
-            _remove(space, [section, *names[:depth]])
+    trainer = space.pop("trainer", None)
+    for section, parts in list(space.items()):
+        keys = [error.key for error in known.all if _is_within(error.key, section)]
+        if not isinstance(parts, dict):
+            del space[section]
+        for key in keys if isinstance(parts, dict) else ():
+            _leave_out(parts, key.removeprefix(f"{section}."), of_variants=section == "variants")
     try:
-        return candidate_faults(validated(SearchSpace, space))
+        return candidate_faults(
+            validated(SearchSpace, {"trainer": trainer, "parameters": {}, **space})
+        )
     except ConfigError:  # without a trainer, say
         return []
 
 
-def _remove(data: dict[str, Any], path: Sequence[str]) -> None:
-    *above, last = path
-    for name in above:
-        data = data.get(name, {})
-    data.pop(last, None)
+def _leave_out(parts: dict[str, Any], key: str, *, of_variants: bool) -> None:
+    """Leave out what is at fault: a parameter, a variant's, or a variant."""
+    for name in [name for name in parts if _is_within(key, name)]:
+        inner, rest = parts[name], key.removeprefix(name).removeprefix(".")
+        own = inner if of_variants and isinstance(inner, dict) else {}
+        for parameter in [each for each in own if each != "trainer" and _is_within(rest, each)]:
+            own[parameter] = None  # which leaves the common one out too
+            break
+        else:
+            del parts[name]
+
+
+def _is_within(key: str, name: str) -> bool:
+    return f"{key}.".startswith(f"{name}.")

@@ -6,6 +6,7 @@ type or out of bounds. What concerns several keys at once is left to `introsearc
 
 from __future__ import annotations
 
+import copy
 import functools
 
 from introsearch.extensions import PATH
@@ -13,7 +14,7 @@ from introsearch.registry import METRICS, TRAINERS
 from introsearch.settings.base import settings_class, written_type
 from introsearch.settings.model import Section
 from introsearch.settings.reference import page, settings_table
-from introsearch.settings.schema import Schema, or_null, own_path, schema_of
+from introsearch.settings.schema import Schema, or_null, own_path, schema_of, type_of
 from introsearch.study.forms import Draws, Lookup, Values
 from introsearch.study.model import Study
 from introsearch.study.sections import Budget, EarlyTermination, Metric, Resources, Seeds, Tpe
@@ -55,6 +56,7 @@ def study_reference() -> str:
     }
     parts = {"A study file": settings_table(_of_study())}
     parts |= {f"`{name}`": _described(schema_of(cls)) for name, cls in sections.items()}
+    parts["`metric`"] = _described(_metric(schema_of(Metric)))
     forms: tuple[type[Section], ...] = (Values, Draws, Lookup)
     for form in forms:
         heading = f"A parameter as `{{{', '.join(form.model_fields)}}}`"
@@ -66,8 +68,9 @@ def study_reference() -> str:
 
 
 def _of_study() -> Schema:
-    schema = schema_of(Study)
+    schema = copy.deepcopy(schema_of(Study))
     schema["required"].remove("name")  # which is the file's unless given
+    schema["properties"]["name"] = or_null(schema["properties"]["name"])
     return schema
 
 
@@ -115,13 +118,12 @@ def _any_of(schemas: list[Schema]) -> Schema:
 
 
 def _forms(value: Schema) -> list[Schema]:
-    one_by_one, draws, lookup = (schema_of(form) for form in (Values, Draws, Lookup))
-    numeric = any(part.get("type") in ("integer", "number") for part in value.get("anyOf", [value]))
+    one_by_one, draws, lookup = (copy.deepcopy(schema_of(f)) for f in (Values, Draws, Lookup))
     one_by_one["properties"]["values"]["items"] = value
     lookup["properties"]["values"]["additionalProperties"] = value
-    if not numeric:
+    if not any(type_of(part) in ("integer", "number") for part in value.get("anyOf", [value])):
         return [one_by_one, lookup]
-    products = schema_of(Values)
+    products = copy.deepcopy(schema_of(Values))
     products["properties"]["values"]["items"] = {"type": "number"}
     products["required"] = ["times", "values"]
     return [one_by_one, products, draws, lookup]

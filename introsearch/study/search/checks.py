@@ -31,11 +31,17 @@ def candidate_faults(space: SearchSpace) -> list[ConfigError]:
         space: what is searched.
     """
     faults: list[ConfigError] = []
-    for variant in space.variants:
-        trainer = space.trainer_of(variant)
+    checked: set[tuple[str, str]] = set()  # common parameters, by trainer
+    for variant, own in space.variants.items():
+        trainer, parameters = space.trainer_of(variant), space.parameters_of(variant)
         known = written_fields(settings_class(trainer))
-        for name, parameter in space.parameters_of(variant).items():
-            for place, candidate in parameter.candidates() if name in known else [("", None)]:
+        for name, parameter in parameters.items():
+            if name not in own.parameters and parameter.by is None:
+                if (trainer, name) in checked:
+                    continue
+                checked.add((trainer, name))
+            candidates = parameter.candidates(parameters) if name in known else [("", None)]
+            for place, candidate in candidates:
                 try:
                     check_values(trainer, {name: candidate})
                 except ConfigError as error:

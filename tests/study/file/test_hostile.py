@@ -20,6 +20,15 @@ EDITS = [
      "at least 1", ""),
     ("eta: 3}", "eta: 3, min_active_units: 3}", "early_terminate.min_active_units", 18,
      "latent_dim: 2", "at most 2"),
+    ("method: grid", "metod:", "metod", 3, "unknown key", "'method'"),
+    ("eta: 3}", "etta: null}", "early_terminate.etta", 18, "unknown key", "'eta'"),
+    ("{name: hist_kl_paper}", "{nam: hist_kl}", "metric.name", 4, "missing", "hist_kl_paper"),
+    ("values: [0.1, 0.3]", "by: dataset, values: {}", "parameters.beta_kl.values", 9, "is empty",
+     "at least one"),
+    ("values: [0.1, 0.3]", "by: 3, values: {a: 1}", "parameters.beta_kl.by", 9, "text",
+     "by: other"),
+    ("  sg: {prior: gaussian}", "  sg: 1", "variants.sg", 13, "keys and values", "trainer"),
+    ("name: small", "tpe: []", "tpe", 1, "keys and values", "num_startup"),
     ("eta: 3}", "etta: 3}", "early_terminate.etta", 18, "unknown key", "'eta'"),
     ("{times:", "{tims:", "parameters.beta_neg.tims", 10, "unknown key", "'times'"),
     ("beta_kl: {v", "beta_kll: {v", "parameters.beta_kll", 9, "no setting", "'beta_kl'"),
@@ -138,6 +147,26 @@ def test_all_that_is_wrong_is_said_at_once(small: str, load: Load) -> None:
     assert str(caught.value).count("hint:") == 10
 
 
+def test_an_override_at_fault_does_not_bring_back_what_it_replaces(small: str, load: Load) -> None:
+    """A vamp prior is legal for the other variant's trainer."""
+    text = small.replace("  iterations: 30000", "  iterations: 30000\n  prior: vamp")
+    text = text.replace("{prior: gaussian}", "{trainer: vae, beta_neg: null}")
+    with pytest.raises(ConfigError) as caught:
+        load(text.replace("prior: mog", "prior: {valus: [mog]}"))
+    assert [error.key for error in caught.value.all] == ["variants.ip.prior.valus"]
+
+
+def test_rows_of_a_table_that_a_variant_cannot_reach_are_not_its_faults(load: Load) -> None:
+    study = load(
+        "trainer: vae\nmetric: {name: hist_kl}\ngroups: [variant]\n"
+        "seeds: {select: [0], report: [1]}\n"
+        "parameters: {prior: {by: latent_dim, values: {2: mog, 4: vamp}}, iterations: 100}\n"
+        "variants:\n  v: {latent_dim: 4}\n"
+        "  s: {trainer: sintrovae, latent_dim: 2, warmup_iterations: 9, handover_iterations: 1}\n"
+    )
+    assert list(study.variants) == ["v", "s"]
+
+
 def test_ten_errors_are_shown(small: str, load: Load) -> None:
     more = "".join(f"nonsense_{i}: 1\n" for i in range(13))
     with pytest.raises(ConfigError, match=r"\nand 3 more$") as caught:
@@ -150,6 +179,7 @@ def test_contradictions_are_said_at_once_and_once(small: str, load: Load) -> Non
     text = text.replace("prior: gaussian", "prior: gaussian, intro_prior: true, r_entropy: 2")
     with pytest.raises(ConfigError) as caught:
         load(text)
+    assert str(caught.value).count("must be positive and increasing") == 1
     assert [error.key for error in caught.value.all] == [
         "parameters.warmup_iterations",
         "parameters.lr_milestones",

@@ -56,6 +56,7 @@ def test_a_written_study_is_valid(small: str, load: Callable[..., Study]) -> Non
         ("prior: gaussian", "prior: my_module:MyPrior"),
         ("[8gaussians, rings]", "[8gaussians, my.module:MyData]"),
         ("trainer: sintrovae", "trainer: my_module:MyTrainer\nmetrics: []"),
+        ("name: small", "name: null"),
         ("name: small", "metrics: [{name: my_module:my_metric, goal: minimize}]"),
         ("iterations: 30000", "iterations: 10\ntrainer: my:T\n"),
         ("early_terminate: {type: asha,", "budget:\nearly_terminate: {"),
@@ -68,6 +69,18 @@ def test_what_the_loader_accepts_is_valid(old: str, new: str, small: str) -> Non
     if new.startswith("iterations: 10"):
         text = text.replace("trainer: sintrovae\n", "")
     assert not faults(text)
+
+
+@pytest.mark.parametrize("name", sorted(SCHEMA["$defs"]))
+def test_every_number_may_be_drawn_and_scaled(name: str) -> None:
+    """Those that may be left out too."""
+    validator = Draft202012Validator({**SCHEMA["$defs"][name], "$defs": SCHEMA["$defs"]})
+    numeric = any(validator.is_valid(value) for value in (3, 0.5))
+    forms = (
+        {"distribution": "uniform", "min": 0.1, "max": 1},
+        {"times": "beta_kl", "values": [1, 2]},
+    )
+    assert [validator.is_valid(form) for form in forms] == [numeric, numeric]
 
 
 def test_settings_of_an_own_trainer_are_not_known(small: str) -> None:
