@@ -139,8 +139,7 @@ class RayCluster(Section):
         examples=["10.0.0.1:6379"],
     )
     token_file: _Path | None = Field(
-        None,
-        description="file with its authentication token; what Ray itself finds unless given",
+        None, description="file with its authentication token; what Ray itself finds unless given"
     )
 
 

@@ -45,9 +45,7 @@ class LatentPriorSettings(ModelSettings):
         """Lengths in epochs."""
 
         stage1_epochs: Whole | None = Field(
-            None,
-            ge=1,
-            description="stage1_iterations in epochs of images, instead of iterations",
+            None, ge=1, description="stage1_iterations in epochs of images, instead of iterations"
         )
 
     iterations: Whole = Field(20_000, ge=1, description="of stage 2")
@@ -55,9 +53,7 @@ class LatentPriorSettings(ModelSettings):
         None, ge=1, description="of stage 1 (30,000 for points, 220 epochs for images)"
     )
     stage1_seed: Whole | None = Field(
-        None,
-        ge=0,
-        description="of the VAE (the trial's): a number gives all seeds the same VAE",
+        None, ge=0, description="of the VAE (the trial's): a number gives all seeds the same VAE"
     )
     stage1_trial: str | None = Field(
         None,
@@ -67,9 +63,7 @@ class LatentPriorSettings(ModelSettings):
         "checkpoint must be in the runs folder, where studies keep those of reported trials",
     )
     fit_learning_rate: Number = Field(
-        5e-4,
-        gt=0,
-        description="Adam's in stage 2, at its start; it falls to zero along a cosine",
+        5e-4, gt=0, description="Adam's in stage 2, at its start; it falls to zero along a cosine"
     )
 
     @classmethod
@@ -205,9 +199,7 @@ class EVaLPSettings(_FlowSettings, LatentPriorSettings):
     """
 
     iterations: Whole = Field(
-        20_000,
-        ge=1,
-        description="steps of the sampler, each after critic_steps of the energy",
+        20_000, ge=1, description="steps of the sampler, each after critic_steps of the energy"
     )
     energy_units: Whole = Field(128, ge=1, description="width of the energy's two hidden layers")
     kl_weight: Number = Field(

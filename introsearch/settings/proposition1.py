@@ -22,8 +22,7 @@ class Proposition1Settings(VAESettings):
         )
 
     iterations: Whole = Field(
-        ge=1,
-        description="training iterations altogether, those of stage 1 included (220 epochs)",
+        ge=1, description="training iterations altogether, those of stage 1 included (220 epochs)"
     )
     prior: Annotated[str, *registered("prior", only=("gaussian", "mog"))] = Field(
         "gaussian", description="gaussian (standard) or mog, or one of your own"

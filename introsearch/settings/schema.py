@@ -15,12 +15,7 @@ Schema = dict[str, Any]
 NULL_LEAVES_OUT = "x-null-leaves-out"  # of a mapping whose keys may be null; not in the result
 _NULL: Schema = {"type": "null"}
 # pydantic 2.14 gives bounds that follow a validator its own names (pydantic/pydantic#11576).
-_BOUNDS = {
-    "ge": "minimum",
-    "gt": "exclusiveMinimum",
-    "le": "maximum",
-    "lt": "exclusiveMaximum",
-}
+_BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
 
 
 @functools.cache

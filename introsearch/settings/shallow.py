@@ -40,9 +40,7 @@ class CollapseSettings(TrainerSettings):
         None, description="whose train images, as numbers from 0 to 1, are the data (digits)"
     )
     train_images: Whole | None = Field(
-        None,
-        ge=2,
-        description="how many images of the train split to use, the first ones (all)",
+        None, ge=2, description="how many images of the train split to use, the first ones (all)"
     )
     label: Whole | None = Field(None, ge=0, description="only images with this label (all)")
     latent_dim: Whole = Field(10, ge=1, description="dimensions of each latent")
@@ -70,9 +68,7 @@ class CollapseSettings(TrainerSettings):
         None, ge=1, description="data points of an iteration, of expectation: sampled (128)"
     )
     eta_dec: Number = Field(
-        1.0,
-        gt=0,
-        description="standard deviation of the decoder's Gaussian, in units of the data",
+        1.0, gt=0, description="standard deviation of the decoder's Gaussian, in units of the data"
     )
     eta_enc: Number = Field(1.0, gt=0, description="standard deviation of the prior")
     learning_rate: Number = Field(0.01, gt=0, description="Adam's, at the start")
@@ -209,14 +205,10 @@ class CollapseHVAESettings(CollapseSettings):
     beta1: Number = Field(1.0, gt=0, description="weight of the KL of z1 given z2")
     beta2: Number = Field(1.0, gt=0, description="weight of the KL of z2")
     sigma1: Number | None = Field(
-        None,
-        gt=0,
-        description="fixed standard deviation of q(z1|x) (not fixed: variance)",
+        None, gt=0, description="fixed standard deviation of q(z1|x) (not fixed: variance)"
     )
     sigma2: Number | None = Field(
-        None,
-        gt=0,
-        description="fixed standard deviation of q(z2|z1) (not fixed: variance)",
+        None, gt=0, description="fixed standard deviation of q(z2|z1) (not fixed: variance)"
     )
 
     @property

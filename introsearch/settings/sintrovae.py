@@ -22,14 +22,10 @@ class SIntroVAESettings(VAESettings):
         """Lengths in epochs."""
 
         warmup_epochs: Whole | None = Field(
-            None,
-            ge=0,
-            description="length of stage 1 in epochs of images, instead of iterations",
+            None, ge=0, description="length of stage 1 in epochs of images, instead of iterations"
         )
         handover_epochs: Whole | None = Field(
-            None,
-            ge=0,
-            description="handover_iterations in epochs of images, instead of iterations",
+            None, ge=0, description="handover_iterations in epochs of images, instead of iterations"
         )
 
     prior: Annotated[str, *registered("prior", only=("gaussian", "mog"))] = Field(

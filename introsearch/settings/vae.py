@@ -10,12 +10,7 @@ from introsearch.extensions import data_kind
 from introsearch.settings.hardware import HardwareSettings
 from introsearch.settings.images import IMAGE_DATA, halvings_fault
 from introsearch.settings.model import Many, Number, Whole, registered
-from introsearch.settings.protocol import (
-    MAX_FID_SAMPLES,
-    STRIDED_CHANNELS,
-    Protocol,
-    protocol_of,
-)
+from introsearch.settings.protocol import MAX_FID_SAMPLES, STRIDED_CHANNELS, Protocol, protocol_of
 
 _BY_PROTOCOL = (
     "train_images",
@@ -78,8 +73,7 @@ class ModelSettings(HardwareSettings):
         "published)",
     )
     image_folder: str | None = Field(
-        None,
-        description="the folder of dataset: image_folder, absolute or below the data folder",
+        None, description="the folder of dataset: image_folder, absolute or below the data folder"
     )
     image_size: Whole | None = Field(
         None, ge=2, description="height and width of its images, in pixels"
@@ -125,8 +119,7 @@ class ModelSettings(HardwareSettings):
         "how convolutions are fastest (true for images)",
     )
     batch_size: Whole = Field(
-        ge=2,
-        description="data points of an iteration (512 points, 128 grey or 32 colour images)",
+        ge=2, description="data points of an iteration (512 points, 128 grey or 32 colour images)"
     )
     learning_rate: Number = Field(2e-4, gt=0, description="Adam's, for every player")
     lr_milestones: Many[Whole] = Field(

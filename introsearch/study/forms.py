@@ -116,10 +116,7 @@ def _parameter(form: Values | Draws | Lookup) -> Parameter:
         return Parameter(values=tuple(form.values), times=form.times)
     number = int if form.distribution == "int_uniform" else float
     return Parameter(
-        distribution=form.distribution,
-        min=number(form.min),
-        max=number(form.max),
-        times=form.times,
+        distribution=form.distribution, min=number(form.min), max=number(form.max), times=form.times
     )
 
 

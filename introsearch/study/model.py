@@ -102,10 +102,7 @@ class Study(SearchSpace):
         None, description="early stopping in the select stage"
     )
     tpe: Tpe | None = Field(
-        None,
-        validate_default=True,
-        description="how tpe suggests",
-        examples=["{num_startup: 20}"],
+        None, validate_default=True, description="how tpe suggests", examples=["{num_startup: 20}"]
     )
     budget: Budget = Field(default_factory=Budget, description="limits")
     resources: Resources = Field(default_factory=Resources, description="of one trial")

@@ -76,8 +76,7 @@ class Seeds(Section):
     """Seeds of the two stages; shared ones make reported numbers optimistic."""
 
     select: _SeedList = Field(
-        description="seeds of the trials among which each group's winner is found",
-        examples=["[0]"],
+        description="seeds of the trials among which each group's winner is found", examples=["[0]"]
     )
     report: _SeedList = Field(
         min_length=1,
@@ -103,9 +102,7 @@ class EarlyTermination(Section):
     min_iter: Whole | None = Field(None, ge=1, description="the first rung, in iterations")
     max_iter: Whole | None = Field(None, ge=1, description="no rung at or after this iteration")
     min_epochs: Whole | None = Field(
-        None,
-        ge=1,
-        description="the first rung in epochs of images, instead of iterations",
+        None, ge=1, description="the first rung in epochs of images, instead of iterations"
     )
     max_epochs: Whole | None = Field(None, ge=1, description="no rung at or after this epoch")
     eta: Whole = Field(
