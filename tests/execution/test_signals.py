@@ -10,7 +10,12 @@ from types import FrameType
 
 import pytest
 
-from introsearch.execution.signals import ENDING, ending_signals_interrupt, signals_not_lost
+from introsearch.execution.signals import (
+    ENDING,
+    Interrupts,
+    ending_signals_interrupt,
+    signals_not_lost,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -99,3 +104,39 @@ def test_a_signal_to_our_group_does_not_reach_what_is_started_apart() -> None:
     """As `timeout` sends it: Ray must be there still when its trials are stopped."""
     done = subprocess.run([sys.executable, "-c", APART], capture_output=True, text=True, check=True)
     assert done.stdout == "True False None\n"
+
+
+def record(*numbers: signal.Signals) -> list[str]:
+    """What happens if signals come while something is being recorded."""
+    seen = []
+    try:
+        with Interrupts() as interrupts:
+            with interrupts.held():
+                for number in numbers:
+                    signal.raise_signal(number)
+                seen.append("recorded")
+            seen.append("went on")
+    except KeyboardInterrupt:
+        seen.append("interrupted")
+    return seen
+
+
+def test_what_is_held_is_done_before_the_interrupt() -> None:
+    assert record() == ["recorded", "went on"]
+    assert record(signal.SIGINT) == ["recorded", "interrupted"]
+    assert record(signal.SIGINT, signal.SIGINT) == ["interrupted"], "the second does not wait"
+
+
+def test_outside_of_what_is_held_it_interrupts_at_once_and_handlers_come_back() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), Interrupts():
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_a_background_job_ignores_ctrl_c_but_not_the_end(number: signal.Signals) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with ending_signals_interrupt():
+        assert record(signal.SIGINT) == ["recorded", "went on"]
+        assert record(number) == ["recorded", "interrupted"]
