@@ -46,6 +46,7 @@ early_terminate: {type: asha, min_iter: 20, max_iter: 60, eta: 2}
 evaluate_every: 10
 """
 TIMEOUT_S = 200
+INLINE = ("--cluster", "inline")
 pytestmark = pytest.mark.slow
 
 
@@ -310,7 +311,7 @@ def test_a_trial_without_enough_memory_says_so(study: Study) -> None:
         "    def sample(self, n, generator):\n"
         "        bytearray(1 << 60)\n"
     )
-    study.start()
+    study.start(*INLINE)
     assert study.wait() == 1, study.log.read_text()
     reasons = [entry["words"][tags.REASON] for entry in study.record().values()]
     assert [r.startswith("out of memory") for r in reasons].count(True) == 1, reasons
@@ -322,11 +323,13 @@ def test_a_trial_without_enough_memory_says_so(study: Study) -> None:
 
 
 def test_a_grown_study_runs_only_what_is_new(whole: Study) -> None:
-    """Last, since it changes the study that the other tests compare with."""
+    """Last, since it changes the study that the other tests compare with. Ray began it, and this
+    process goes on.
+    """
     before = whole.record()
     text = STUDY.replace("report: [1, 2]", "report: [1, 2, 3]")
     whole.file.write_text(text.replace("[0.1, 0.2, 0.5]", "[0.1, 0.2, 0.5, 0.7]"))
-    whole.run()
+    whole.run(*INLINE)
     after = whole.record()
     assert {key: after[key] for key in before} == before
     new = set(after) - set(before)
@@ -336,12 +339,12 @@ def test_a_grown_study_runs_only_what_is_new(whole: Study) -> None:
 
     whole.file.write_text(text)  # without what was added
     table = whole.table
-    whole.start()
+    whole.start(*INLINE)
     assert whole.wait() == 2
     assert "parameters.beta_kl: [0.1, 0.2, 0.5, 0.7] -> [0.1, 0.2, 0.5]" in whole.log.read_text()
     assert "Traceback" not in whole.log.read_text()
     assert (whole.table, whole.record()) == (table, before)
-    whole.start("--accept-edit")
+    whole.start("--accept-edit", *INLINE)
     assert whole.wait() == 0, whole.log.read_text()
     after = whole.record()
     assert {key: after[key] for key in before} == before

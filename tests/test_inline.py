@@ -12,9 +12,8 @@ import pytest
 
 from introsearch.record import tags
 from introsearch.statuses import Status
-from tests.test_end_to_end import STUDY, Study, check_interrupted, progress
+from tests.test_end_to_end import INLINE, STUDY, Study, check_interrupted, progress
 
-INLINE = ("--cluster", "inline")
 BROKEN = """\
 from introsearch.data.toy import ToyData
 
