@@ -218,3 +218,13 @@ def test_plan_with_costs(capsys: pytest.CaptureFixture[str]) -> None:
     assert costs["stages"]["report"]["core_hours"] > 0
     assert costs["expected_wall_seconds"] > 0
     assert costs["parallel_trials"] == 27
+
+
+@pytest.mark.slow
+def test_in_this_process_one_trial_trains_at_a_time(capsys: pytest.CaptureFixture[str]) -> None:
+    tiny = [f"--set={key}" for key in ("hidden_units=8", "batch_size=8", "num_draws=2")]
+    options = ["--json", "--costs", "--cluster", "inline", *tiny]
+    assert main(["plan", "study.yaml", *options]) == EXIT_DONE
+    output = capsys.readouterr()
+    assert "wall-clock is for" not in output.err
+    assert json.loads(output.out)["costs"]["parallel_trials"] == 1

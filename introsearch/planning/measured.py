@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from introsearch.cluster.file import Cluster, LocalCluster, SlurmCluster
+from introsearch.cluster.file import Cluster, InlineCluster, LocalCluster, SlurmCluster
 from introsearch.cluster.job_size import JobSize, job_size
 from introsearch.planning.calibration import local_resources, measure_kinds
 from introsearch.planning.costs import study_costs
@@ -35,7 +35,7 @@ def measured_costs(
     if size is not None:
         devices = f"{size.gpus} GPUs" if resources.gpus else f"{size.cpus} cores"
         notify(f"Wall-clock is for a job with {devices}, each as fast as this machine's.")
-    elif not isinstance(cluster, LocalCluster):
+    elif not isinstance(cluster, InlineCluster | LocalCluster):
         notify(
             "The cluster file does not say how many cores there are: "
             "wall-clock is for this machine."
@@ -43,6 +43,8 @@ def measured_costs(
     if size is None:
         size = JobSize(cpus=cpus, gpus=gpus)
     measured = measure_kinds(study, expansion, resources, notify=notify)
+    if isinstance(cluster, InlineCluster):
+        study = study.changed(budget=study.budget.changed(max_concurrent_trials=1))
     return study_costs(
         study, expansion, measured, resources=resources, cpus=size.cpus, gpus=size.gpus
     )
