@@ -40,8 +40,8 @@ class Backend(Protocol):
         progress: Progress,
         folder: Path,
         deadline: float,
-    ) -> bool:
-        """Run all pending trials of a stage.
+    ) -> None:
+        """Run all pending trials of a stage, or as many as the user and the time allow.
 
         Args:
             conductor: knows the trials, is told what they report, and says which to stop.
@@ -50,9 +50,7 @@ class Backend(Protocol):
             folder: of the study's files.
             deadline: `time.monotonic()` after which no more is trained.
 
-        Returns:
-            False if the user interrupted.
-
         Raises:
+            KeyboardInterrupt: the user interrupted.
             RecordError: the record cannot be written any more.
         """

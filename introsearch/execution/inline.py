@@ -7,8 +7,8 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from introsearch.errors import RecordError
 from introsearch.execution.conductor import Conductor
+from introsearch.execution.machine import without_gpus
 from introsearch.execution.progress import Progress
 from introsearch.execution.signals import Interrupts
 from introsearch.statuses import Status
@@ -26,10 +26,8 @@ class InlineBackend:
         self, resources: Resources, *, notify: Callable[[str], None], folder: Path
     ) -> Resources:
         """As for any `Backend`."""
-        if resources.gpus and not gpu_is_usable():
-            notify("No GPU that torch can use here: trials train on the CPU.")
-            return resources.changed(gpus=0.0)
-        return resources
+        usable = not resources.gpus or gpu_is_usable()
+        return resources if usable else without_gpus(resources, notify=notify)
 
     def run(
         self,
@@ -39,25 +37,14 @@ class InlineBackend:
         progress: Progress,
         folder: Path,
         deadline: float,
-    ) -> bool:
+    ) -> None:
         """As for any `Backend`."""
-        try:
-            with threads_restored(), Interrupts() as interrupts:
-                runner = _Runner(conductor, progress, interrupts, deadline)
-                conductor.offer()
-                while (trial := runner.next_trial()) is not None:
-                    study, where = conductor.study, str(folder.resolve())
-                    runner.run(trial, order_of(study, trial, resources=resources, folder=where))
-        except RecordError:  # what is interrupted cannot be recorded either
-            raise
-        except KeyboardInterrupt:
-            conductor.interrupt()
-            return False
-        except BaseException:
-            conductor.interrupt()
-            raise
-        conductor.interrupt()
-        return conductor.done or bool(conductor.abort_reason)
+        study, where = conductor.study, str(folder.resolve())
+        with threads_restored(), Interrupts() as interrupts:
+            runner = _Runner(conductor, progress, interrupts, deadline)
+            conductor.offer()
+            while (trial := runner.next_trial()) is not None:
+                runner.run(trial, order_of(study, trial, resources=resources, folder=where))
 
 
 class _Runner:

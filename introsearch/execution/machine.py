@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from introsearch.errors import ConfigError
 from introsearch.study.sections import Resources
@@ -27,3 +28,9 @@ def check_resources(resources: Resources) -> None:
             key="resources.cpus",
             hint="lower it, in the file or with --set resources.cpus=1",
         )
+
+
+def without_gpus(resources: Resources, *, notify: Callable[[str], None]) -> Resources:
+    """What a trial gets where torch can use no GPU: it trains on the CPU, and the user is told."""
+    notify("No GPU that torch can use here: trials train on the CPU.")
+    return resources.changed(gpus=0.0)

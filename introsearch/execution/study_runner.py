@@ -151,14 +151,7 @@ class StudyRunner:
                 self.study.resources, notify=self.progress.say, folder=self.folder
             )
             self.recorder.resources = self.resources
-        completed = self.backend.run(
-            conductor,
-            resources=self.resources,
-            progress=self.progress,
-            folder=self.folder,
-            deadline=self.deadline,
-        )
-        if not completed:
+        if not self._run_trials(conductor, self.resources):
             raise Interrupted("interrupted")
         if conductor.too_many_failed:
             raise TooManyFailed(
@@ -168,6 +161,27 @@ class StudyRunner:
             )
         if conductor.abort_reason:
             raise Interrupted(conductor.abort_reason)
+
+    def _run_trials(self, conductor: Conductor, resources: Resources) -> bool:
+        """Run what is pending, and record what is interrupted; False if the user interrupted."""
+        try:
+            self.backend.run(
+                conductor,
+                resources=resources,
+                progress=self.progress,
+                folder=self.folder,
+                deadline=self.deadline,
+            )
+        except RecordError:  # what is interrupted cannot be recorded either
+            raise
+        except KeyboardInterrupt:
+            conductor.interrupt()
+            return False
+        except BaseException:
+            conductor.interrupt()
+            raise
+        conductor.interrupt()
+        return conductor.done or bool(conductor.abort_reason)
 
     def _ladders(self) -> dict[str, Ladder]:
         """One ladder per group, over its trials in a fixed random order."""

@@ -48,8 +48,8 @@ class TrainerSettings(Model):
         """All settings, of those that a study file gives.
 
         Args:
-            written: every setting that a file may give, and `Written`, by name. One that was not
-                given has its default; None, if that depends on other settings.
+            written: every setting that a file may give, those of `Written` too, by name. One that
+                was not given has its default, or None if that depends on other settings.
 
         Raises:
             ConfigError: what is given contradicts itself. Its `key` is the setting.

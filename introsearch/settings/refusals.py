@@ -60,7 +60,7 @@ def legal_words(schema: Schema, *, several: bool = False) -> str:
         several: in the plural, for the items of a list.
     """
     if (values := _legal_values(schema)) is not None:
-        return alternatives(list(map(in_yaml, values)))
+        return _alternatives(list(map(in_yaml, values)))
     if "anyOf" in schema:
         parts = [part for part in schema["anyOf"] if part.get("type") != "null"]
         words: list[str] = []
@@ -69,7 +69,7 @@ def legal_words(schema: Schema, *, several: bool = False) -> str:
             words += map(in_yaml, values)
             if not values:
                 words.append(part.get("description") or legal_words(part, several=several))
-        return alternatives(words)
+        return _alternatives(words)
     kind = type_of(schema)
     if kind == "array":
         items = schema.get("items", {})
@@ -79,7 +79,7 @@ def legal_words(schema: Schema, *, several: bool = False) -> str:
     return " ".join([many if several else one, " and ".join(bounds)]).strip()
 
 
-def alternatives(words: Sequence[str]) -> str:
+def _alternatives(words: Sequence[str]) -> str:
     """``a``, ``a or b``, ``a, b or c``."""
     *first, last = words
     return f"{', '.join(first)} or {last}" if first else last

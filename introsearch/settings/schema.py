@@ -41,10 +41,10 @@ def or_null(schema: Schema) -> Schema:
 
 def type_of(schema: Schema) -> str:
     """The type that a schema names, besides null; empty if it names none."""
-    kinds = schema.get("type", "")
-    return (
-        next((kind for kind in kinds if kind != "null"), "") if isinstance(kinds, list) else kinds
-    )
+    kinds: str | list[str] = schema.get("type", "")
+    if isinstance(kinds, str):
+        return kinds
+    return next((kind for kind in kinds if kind != "null"), "")
 
 
 def own_path(kind: str) -> Schema:

@@ -54,11 +54,8 @@ class Draws(Section):
             message = f"must be above min: {self.min:g}, not {self.max:g}"
             yield ConfigError(message, key="max", hint="exchange min and max")
         if self.distribution == "log_uniform" and self.min <= 0:
-            message, hint = (
-                f"must be above 0, not {self.min:g}",
-                "0 has no logarithm; or use uniform",
-            )
-            yield ConfigError(message, key="min", hint=hint)
+            message = f"must be above 0, not {self.min:g}"
+            yield ConfigError(message, key="min", hint="0 has no logarithm; or use uniform")
         for name, bound in (("min", self.min), ("max", self.max)):
             if self.distribution == "int_uniform" and not bound.is_integer():
                 message = f"must be a whole number, not {bound!r}"

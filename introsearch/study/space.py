@@ -16,10 +16,7 @@ VARIANT_NAME = r"[A-Za-z0-9_+-]+"
 
 
 def _with_settings(trainer: str) -> str:
-    try:
-        settings_class(trainer)
-    except ConfigError as error:
-        raise ConfigError(error.message, hint=error.hint) from error
+    settings_class(trainer)
     return trainer
 
 

@@ -16,7 +16,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from introsearch.cluster.file import LocalCluster, RayCluster
-from introsearch.errors import ClusterError, RecordError
+from introsearch.errors import ClusterError
 from introsearch.execution.conductor import Conductor
 from introsearch.execution.crashes import kernel_kills
 from introsearch.execution.progress import Progress
@@ -55,34 +55,15 @@ class RayBackend:
         progress: Progress,
         folder: Path,
         deadline: float,
-    ) -> bool:
+    ) -> None:
         """As for any `Backend`."""
-        return _run_trials(
-            conductor, resources=resources, progress=progress, folder=folder, deadline=deadline
-        )
-
-
-def _run_trials(
-    conductor: Conductor, *, resources: Resources, progress: Progress, folder: Path, deadline: float
-) -> bool:
-    scheduler = _Scheduler(conductor, progress)
-    try:
+        scheduler = _Scheduler(conductor, progress)
         for attempt in range(conductor.study.budget.max_restarts, -1, -1):
             scheduler.start(may_fail=attempt == 0)
             _fit(scheduler, resources=resources, folder=folder, deadline=deadline)
             interrupted = bool(scheduler.running or conductor.abort_reason)
             if interrupted or not scheduler.lost:
                 break
-    except RecordError:  # what is interrupted cannot be recorded either
-        raise
-    except KeyboardInterrupt:
-        conductor.interrupt()
-        return False
-    except BaseException:
-        conductor.interrupt()
-        raise
-    conductor.interrupt()
-    return conductor.done or bool(conductor.abort_reason)
 
 
 def _fit(scheduler: _Scheduler, *, resources: Resources, folder: Path, deadline: float) -> None:

@@ -14,7 +14,7 @@ import ray
 
 from introsearch.cluster.file import LocalCluster, RayCluster
 from introsearch.errors import ClusterError, ConfigError
-from introsearch.execution.machine import local_cpus
+from introsearch.execution.machine import local_cpus, without_gpus
 from introsearch.execution.ray.machines import keep_messages
 from introsearch.execution.signals import children_apart, signals_not_lost
 from introsearch.study.sections import Resources
@@ -49,8 +49,7 @@ def start_ray(
     for name in ("ray", "ray.tune"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     if resources.gpus and not _gpus_are_usable(cluster, resources.gpus):
-        notify("No GPU that torch can use here: trials train on the CPU.")
-        resources = Resources(cpus=resources.cpus, gpus=0.0)
+        resources = without_gpus(resources, notify=notify)
     for name, wanted in (("GPU", resources.gpus), ("CPU", resources.cpus)):
         most = _most(name)
         if wanted > most:
