@@ -42,6 +42,11 @@ def figure_paths(folder: str | Path, trial: str, *, up_to: int) -> list[Path]:
     return sorted(p for p in paths if int(p.stem.rpartition("_")[2]) <= up_to)
 
 
+def log_path(folder: str | Path, trial: str) -> Path:
+    """What a trial's code has printed and logged."""
+    return Path(folder) / "logs" / f"{trial}.log"
+
+
 def traceback_path(folder: str | Path, trial: str) -> Path:
     """What a crashed trial said last."""
     return Path(folder) / "failures" / f"{trial}.txt"

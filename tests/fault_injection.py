@@ -29,7 +29,7 @@ from introsearch.record import tags
 from introsearch.record.runs import find_experiment, runs_of
 from introsearch.record.store import open_store
 from introsearch.registry import is_timing
-from introsearch.trial.evaluation import TIMES
+from introsearch.trial.evaluation import is_value
 from tests.conftest import close
 from tests.test_end_to_end import Study
 
@@ -71,7 +71,7 @@ def whole_record(study: Study) -> dict[tuple[str, ...], dict[str, Any]]:
                 "points": {
                     name: [(p.step, p.value) for p in client.get_metric_history(run_id, name)]
                     for name in run.data.metrics
-                    if name.partition(".")[0] not in TIMES and not is_timing(name.partition(".")[0])
+                    if is_value(name.partition(".")[0]) and not is_timing(name.partition(".")[0])
                 },
             }
     close(client)

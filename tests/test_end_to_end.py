@@ -19,7 +19,7 @@ from introsearch.record import tags
 from introsearch.record.runs import find_experiment, runs_of
 from introsearch.record.store import open_store
 from introsearch.statuses import Status
-from introsearch.trial.evaluation import TIMES
+from introsearch.trial.evaluation import is_value
 from tests.conftest import close
 
 STUDY = """\
@@ -145,7 +145,7 @@ class Study:
                 "points": {
                     name: [(p.step, p.value) for p in client.get_metric_history(run_id, name)]
                     for name in run.data.metrics
-                    if name not in TIMES
+                    if is_value(name)
                 },
             }
         close(client)

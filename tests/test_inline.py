@@ -12,7 +12,7 @@ import pytest
 
 from introsearch.record import tags
 from introsearch.statuses import Status
-from tests.test_end_to_end import INLINE, STUDY, Study, check_interrupted, progress
+from tests.test_end_to_end import INLINE, STUDY, Study, check_interrupted
 
 BROKEN = """\
 from introsearch.data.toy import ToyData
@@ -23,6 +23,17 @@ class Broken(ToyData):
 
     def sample(self, n, generator):
         raise RuntimeError("no more data")
+"""
+HOLDING = """\
+import time
+from pathlib import Path
+
+
+def spread(view, generator):
+    if Path("hold").exists():
+        Path("hold").rename("held")
+        time.sleep(60)
+    return view.prior.sample(10, generator).std()
 """
 pytestmark = pytest.mark.slow
 
@@ -36,6 +47,14 @@ def all_ends(study: Study) -> Study:
         "early_terminate: {min_iter: 20, max_iter: 60, eta: 2}\nevaluate_every: 10\n"
         "budget: {max_restarts: 1}\n"
     )
+    return study
+
+
+def held_in_an_evaluation(study: Study) -> Study:
+    """A trial waits to be interrupted, where a file says so."""
+    (study.folder / "holding.py").write_text(HOLDING)
+    text = STUDY.replace("{name: hist_kl_paper}", "{name: 'holding:spread', goal: minimize}")
+    study.file.write_text(text)
     return study
 
 
@@ -60,7 +79,7 @@ def test_the_record_is_that_of_a_ray_run(studies: tuple[Study, Study]) -> None:
 
 
 def test_interrupted_killed_and_continued(studies: tuple[Study, Study]) -> None:
-    whole, study = studies
+    whole, study = map(held_in_an_evaluation, studies)
     whole.run(*INLINE)
     for number, code in (
         (signal.SIGINT, 130),
@@ -68,8 +87,10 @@ def test_interrupted_killed_and_continued(studies: tuple[Study, Study]) -> None:
         (signal.SIGUSR1, 130),
         (signal.SIGKILL, -signal.SIGKILL),
     ):
+        (study.folder / "hold").touch()
         study.start(*INLINE)
-        progress(study)
+        study.wait_for((study.folder / "held").exists)
+        (study.folder / "held").unlink()
         study.send(number)
         assert study.wait() == code, study.log.read_text()
         if code == 130:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import resource
-import sys
 import traceback
 from dataclasses import replace
 from functools import partial
@@ -23,6 +21,7 @@ from introsearch.training.base import Trainer
 from introsearch.training.stopwatch import Stopwatch
 from introsearch.trial.order import TrialOrder
 from introsearch.trial.run import TrialRun, prepare_process
+from introsearch.trial.usage import peak_resident_bytes
 
 _WARM_UP = 20  # iterations; those of a longer warm-up are not what a trial's time goes to
 _ROUNDS = 10  # the fastest counts, which other users of the machine disturb least
@@ -124,5 +123,4 @@ def _product_rate(watch: Stopwatch) -> float:
 def _peak_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    unit = 1 if sys.platform == "darwin" else 1024  # what getrusage counts in
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return peak_resident_bytes()

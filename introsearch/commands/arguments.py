@@ -99,11 +99,23 @@ def _status(status: argparse.ArgumentParser) -> None:
     add_store_options(status)
 
 
-def _replay(replay: argparse.ArgumentParser) -> None:
-    replay.add_argument(
+def _add_trial(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
         "trial", metavar="TRIAL", help="its name, an unambiguous start of it, or its MLflow run id"
     )
-    replay.add_argument("--study", metavar="NAME", help="if several studies have the trial")
+    command.add_argument("--study", metavar="NAME", help="if several studies have the trial")
+
+
+def _logs(logs: argparse.ArgumentParser) -> None:
+    _add_trial(logs)
+    logs.add_argument(
+        "-f", "--follow", action="store_true", help="go on with what is added, until Ctrl-C"
+    )
+    add_store_options(logs)
+
+
+def _replay(replay: argparse.ArgumentParser) -> None:
+    _add_trial(replay)
     replay.add_argument("--figures", type=Path, metavar="DIR", help="draw its figures there")
     add_store_options(replay)
     add_data_options(replay)
@@ -200,6 +212,14 @@ COMMANDS = (
         help="say where a study stands, during a run or after",
         description="Say where a study stands, from its record alone: during a run or after.",
         add_arguments=_status,
+        check=store_uri,
+    ),
+    Command(
+        name="logs",
+        help="print what a trial's code has printed and logged",
+        description="Print what trainers, metrics and your own modules have printed and logged in "
+        "a trial, and how its evaluations went.",
+        add_arguments=_logs,
         check=store_uri,
     ),
     Command(

@@ -109,6 +109,6 @@ class _Crashed(Exception):
 
 def _evaluations(order: TrialOrder) -> Iterator[Evaluation]:
     """The evaluations of a trial, from its first, without an end."""
-    kept = KeptTrial(order)
+    kept = KeptTrial(order, echo=True)
     while True:
         yield kept.step()

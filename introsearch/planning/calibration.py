@@ -85,7 +85,7 @@ def _measure_trial(study: Study, configuration: Configuration, resources: Resour
         final=watch.seconds(lambda: run.trainer.evaluate(costly)),
         checkpoint_bytes=_checkpoint_bytes(run),
         figure_bytes=sum(sizes) // REPEATS,
-        values=len(run.evaluations[0].metrics) + len(TIMES),
+        values=len(run.evaluations[0].metrics) + len(TIMES) + len(run.evaluations[0].system),
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,17 +48,20 @@ def put_folder(client: MlflowClient, run_id: str, folder: Path, name: str) -> No
     client.log_artifacts(run_id, str(folder), name)
 
 
-def fetch(client: MlflowClient, run: Run, name: str) -> Path:
-    """A file that is kept with a run, on this machine.
+@contextmanager
+def fetched(client: MlflowClient, run: Run, name: str) -> Iterator[Path]:
+    """A copy of a file that is kept with a run, for as long as it is read.
 
     Raises:
         ConfigError: it is not there any more, or cannot be reached from here.
     """
-    try:
-        return Path(client.download_artifacts(run.info.run_id, name))
-    except (MlflowException, OSError) as error:
-        raise ConfigError(
-            f"{name} of the study {run.info.run_name!r} cannot be read: "
-            f"{str(error).partition(chr(10))[0][:200]}",
-            hint="the record's artifacts must be reachable from here; `run` writes it again",
-        ) from error
+    with tempfile.TemporaryDirectory(prefix="introsearch-") as folder:
+        try:
+            path = Path(client.download_artifacts(run.info.run_id, name, folder))
+        except (MlflowException, OSError) as error:
+            raise ConfigError(
+                f"{name} of the study {run.info.run_name!r} cannot be read: "
+                f"{str(error).partition(chr(10))[0][:200]}",
+                hint="the record's artifacts must be reachable from here; `run` writes it again",
+            ) from error
+        yield path

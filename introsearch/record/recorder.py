@@ -36,7 +36,7 @@ from introsearch.study.search.expand import expand
 from introsearch.study.search.suggestions import Suggested
 from introsearch.study.sections import Resources
 from introsearch.study.stopping.compared import ACTIVE_UNITS, compared_key, compared_value
-from introsearch.trial.evaluation import EVALUATION_SECONDS, SECONDS, Evaluation
+from introsearch.trial.evaluation import EVALUATION_SECONDS, SECONDS, SYSTEM, Evaluation
 from introsearch.trial.order import order_of
 
 _PARENT = "mlflow.parentRunId"
@@ -433,4 +433,5 @@ def _recorded(evaluation: Evaluation) -> dict[str, float]:
         **evaluation.metrics,
         SECONDS: evaluation.seconds,
         EVALUATION_SECONDS: evaluation.evaluation_seconds,
+        **{f"{SYSTEM}{name}": value for name, value in evaluation.system.items()},
     }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
+from contextlib import ExitStack
+from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -47,12 +48,11 @@ def refuse_edit(client: MlflowClient, study: Study) -> None:
     if not experiment or not run:
         return
     ended = _ended(client, experiment.experiment_id)
-    path = _recorded_file(client, run) if ended else None
-    if path is None:
+    found = _last_run(client, run, name=study.name, file=study.file) if ended else None
+    if found is None:
         return
-    before = _load(study, path, run)
+    before, definition = found
     configurations = _expansions(client, experiment.experiment_id, before, study)
-    definition = json.loads(path.read_text(encoding="utf-8"))
     recorded = StudyEntry.from_tags(run.data.tags).expansion
     if recorded and leads_elsewhere(recorded, definition, expand(before)):
         raise _other_version(study, run, num_ended=len(ended))
@@ -77,26 +77,29 @@ def _ended(client: MlflowClient, experiment_id: str) -> list[EndedTrial]:
     ]
 
 
-def _recorded_file(client: MlflowClient, run: Run) -> Path | None:
-    """The study as it was last run; None if a driver was killed before it was written whole."""
-    try:
-        path = artifacts.fetch(client, run, artifacts.STUDY)
-        json.loads(path.read_text(encoding="utf-8"))
-    except (ConfigError, ValueError):
-        return None
-    return path
+def _last_run(
+    client: MlflowClient, run: Run, *, name: str, file: str
+) -> tuple[Study, dict[str, Any]] | None:
+    """The study as it was last run, and its definition as it was written.
 
-
-def _load(study: Study, path: Path, run: Run) -> Study:
-    try:
-        return load_recorded(run, path, name=study.name)
-    except ConfigError as error:
-        raise ConfigError(
-            f"what was last run under the name {study.name!r} cannot be compared with this: "
-            f"{error.key}: {error.message}",
-            file=study.file,
-            hint=_HINT,
-        ) from error
+    Returns:
+        None if a driver was killed before it was written whole.
+    """
+    with ExitStack() as stack:
+        try:
+            path = stack.enter_context(artifacts.fetched(client, run, artifacts.STUDY))
+            definition = json.loads(path.read_text(encoding="utf-8"))
+        except (ConfigError, ValueError):
+            return None
+        try:
+            return load_recorded(run, path, name=name), definition
+        except ConfigError as error:
+            raise ConfigError(
+                f"what was last run under the name {name!r} cannot be compared with this: "
+                f"{error.key}: {error.message}",
+                file=file,
+                hint=_HINT,
+            ) from error
 
 
 def _expansions(client: MlflowClient, experiment_id: str, *studies: Study) -> tuple[Expansion, ...]:

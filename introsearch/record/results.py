@@ -25,7 +25,8 @@ def read_study(client: MlflowClient, name: str) -> Study:
         ConfigError: the store has no such study, or not its description any more.
     """
     run = study_run(client, name)
-    return load_recorded(run, artifacts.fetch(client, run, artifacts.STUDY), name=name)
+    with artifacts.fetched(client, run, artifacts.STUDY) as path:
+        return load_recorded(run, path, name=name)
 
 
 def load_recorded(run: Run, path: Path, *, name: str) -> Study:

@@ -17,7 +17,7 @@ from introsearch.record.tags import Origin
 from introsearch.registry import is_timing
 from introsearch.settings.base import settings_to_dict
 from introsearch.statuses import Status
-from introsearch.trial.evaluation import SECONDS, TIMES, Evaluation
+from introsearch.trial.evaluation import SECONDS, Evaluation, is_value
 from introsearch.trial.order import TrialOrder, order_in_manner, order_of
 from introsearch.trial.run import TrialRun, prepare_process
 
@@ -136,7 +136,7 @@ def _recorded_values(client: Store, run: SeedRun) -> dict[int, dict[str, float]]
         for iteration, value in read_values(client, run, name=name).items():
             if iteration <= entry.iteration:
                 at = values.setdefault(iteration, {})
-                if name not in TIMES and not is_timing(name):
+                if is_value(name) and not is_timing(name):
                     at[name] = value
     if not values:
         raise ConfigError(

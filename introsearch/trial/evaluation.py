@@ -12,6 +12,12 @@ from introsearch.statuses import Status
 SECONDS: Final = "seconds"
 EVALUATION_SECONDS: Final = "evaluation_seconds"
 TIMES: Final = frozenset({SECONDS, EVALUATION_SECONDS})
+SYSTEM: Final = "system/"  # starts the names under which `Evaluation.system` is recorded
+
+
+def is_value(name: str) -> bool:
+    """Whether what has this name in the record is a result: no time, and no use of the machine."""
+    return name not in TIMES and not name.startswith(SYSTEM)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +32,7 @@ class Evaluation:
             same report.
         seconds: wall time spent on the trial so far.
         evaluation_seconds: the part of it that metrics and figures took.
+        system: what the trial takes from its machine (`trial.usage`).
         reason: why it diverged.
         extractor: whose features generated images were compared by, if any were.
     """
@@ -38,6 +45,7 @@ class Evaluation:
     reason: str = ""
     extractor: str = ""
     evaluation_seconds: float = 0.0
+    system: dict[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, which checkpoints hold too."""

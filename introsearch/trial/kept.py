@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import socket
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +12,10 @@ from pathlib import Path
 
 import torch
 
-from introsearch.files import checkpoint_path, figure_path, write_atomically
+from introsearch.files import checkpoint_path, figure_path, log_path, write_atomically
+from introsearch.statuses import Status
 from introsearch.trial.evaluation import Evaluation
+from introsearch.trial.log import TrialLog
 from introsearch.trial.order import TrialOrder
 from introsearch.trial.run import TrialRun, prepare_process
 
@@ -25,22 +29,28 @@ class KeptTrial:
 
     Args:
         order: what to train; this process becomes a place for it.
+        echo: what the trial prints is seen too, not only kept in its log.
     """
 
-    def __init__(self, order: TrialOrder) -> None:
+    def __init__(self, order: TrialOrder, *, echo: bool = False) -> None:
         self.order = order
-        prepare_process(order)
-        self.run = TrialRun(order, keep_figure=self._keep_figure)
-        if self._path.exists():
-            state = torch.load(self._path, map_location="cpu", weights_only=True)
-            self.run.load_state_dict(state)
+        self._log = TrialLog(log_path(order.folder, order.name), echo=echo)
+        with self._log.listening() as note:
+            prepare_process(order)
+            self.run = TrialRun(order, keep_figure=self._keep_figure)
+            if self._path.exists():
+                state = torch.load(self._path, map_location="cpu", weights_only=True)
+                self.run.load_state_dict(state)
+            note(_beginning(self.run))
         self._unreported = deque(self.run.evaluations)
 
     def step(self) -> Evaluation:
         """The next evaluation: one that was made before it was restarted, or a new one."""
         if not self._unreported:
-            evaluation = self.run.step()
-            self._save()
+            with self._log.listening() as note:
+                evaluation = self.run.step()
+                self._save()
+                note(_summary(evaluation))
             return evaluation
         return self._unreported.popleft()
 
@@ -56,6 +66,21 @@ class KeptTrial:
         buffer = io.BytesIO()
         torch.save(self.run.state_dict(), buffer)
         write_atomically(self._path, buffer.getvalue())
+
+
+def _beginning(run: TrialRun) -> str:
+    iteration = run.trainer.iteration
+    start = f"goes on from iteration {iteration:,}" if iteration else "begins"
+    where = f"process {os.getpid()} of {socket.gethostname()}, {run.device}"
+    return f"{run.order.name} ({run.order.title}) {start}: {where}"
+
+
+def _summary(evaluation: Evaluation) -> str:
+    """Without losses, and what is recorded of each latent dimension."""
+    values = [f"{n} {v:.4g}" for n, v in evaluation.metrics.items() if "/" not in n]
+    end = "" if evaluation.status == Status.RUNNING else evaluation.status.value
+    texts = [end, evaluation.reason, *values]
+    return f"iteration {evaluation.iteration:,}: {', '.join(filter(None, texts))}"
 
 
 @contextmanager

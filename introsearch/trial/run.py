@@ -21,6 +21,7 @@ from introsearch.statuses import Status
 from introsearch.training.figure_data import ImageFigure
 from introsearch.trial.evaluation import Evaluation
 from introsearch.trial.order import TrialOrder
+from introsearch.trial.usage import Usage
 
 KeepFigure = Callable[[str, int, bytes], None]
 
@@ -55,6 +56,7 @@ class TrialRun:
             self.settings, seed=order.seed, device=self.device
         )
         self.end: int = self.settings.iterations
+        self._usage = Usage(self.device)
         self.evaluations: list[Evaluation] = []
 
     def next_evaluation(self) -> int:
@@ -66,6 +68,7 @@ class TrialRun:
     def step(self, until: int | None = None) -> Evaluation:
         """Train until an iteration, by default the next evaluation's, and evaluate there."""
         start = time.perf_counter()
+        self._usage.start()
         trained: float | None = None
         metrics, status, reason = {}, Status.RUNNING, ""
         interval = (self.next_evaluation() if until is None else until) - self.trainer.iteration
@@ -90,6 +93,7 @@ class TrialRun:
             evaluation_seconds=(last.evaluation_seconds if last else 0.0) + end - (trained or end),
             reason=reason,
             extractor=self.trainer.extractor,
+            system=self._usage.read(before=last.system if last else {}),
         )
         self.evaluations.append(evaluation)
         return evaluation

@@ -75,7 +75,8 @@ def test_sizes_are_those_of_the_trial_itself(measured: Measured) -> None:
     found = costs[kind_of(configuration)]
     assert found.checkpoint_bytes == pytest.approx(buffer.tell(), rel=0.2)
     assert found.figure_bytes == pytest.approx(sum(sizes), rel=0.5)
-    assert found.values == len(run.evaluations[-1].metrics) + len(TIMES)
+    last = run.evaluations[-1]
+    assert found.values == len(last.metrics) + len(TIMES) + len(last.system)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

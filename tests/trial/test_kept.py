@@ -74,8 +74,8 @@ def steps(kept: KeptTrial, number: int = 10) -> list[Evaluation]:
 
 
 def values(evaluations: list[Evaluation]) -> list[dict[str, Any]]:
-    """Without the times, which differ from run to run."""
-    times = ("timestamp_ms", *TIMES)
+    """Without times and the like, which differ from run to run."""
+    times = ("timestamp_ms", "system", *TIMES)
     return [{k: v for k, v in asdict(e).items() if k not in times} for e in evaluations]
 
 
