@@ -1,6 +1,6 @@
 """The command line: `introsearch COMMAND`.
 
-COMMAND is run, plan, report, status, logs, replay, ui, schema, bench or collapse.
+COMMAND is run, plan, check, report, status, logs, replay, ui, schema, bench or collapse.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ class Broken(ToyData):
     half_width = 2.0
 
     def sample(self, n, generator):
+        print("still")
         raise RuntimeError("no more data")
 """
 HOLDING = """\
@@ -76,6 +77,16 @@ def test_the_record_is_that_of_a_ray_run(studies: tuple[Study, Study]) -> None:
     assert ends == {Status.FINISHED, Status.STOPPED, Status.DIVERGED, Status.FAILED}
     assert inline.comparable() == by_ray.comparable()
     assert inline.table == by_ray.table
+    assert inline.log.read_text().count("still\n") >= 2
+    assert "still\n" not in by_ray.log.read_text()
+    by_ray.log, inline.log = by_ray.runs / "tiny/logs", inline.runs / "tiny/logs"
+    names = {f"{'-s'.join(key)}.log" for key in inline.record()}
+    for folder in (by_ray.log, inline.log):
+        assert {path.name for path in folder.iterdir()} == names
+        texts = [path.read_text() for path in folder.iterdir()]
+        broken = [text for text in texts if "still\n" in text]
+        assert [t.count("RuntimeError: no more data") for t in broken] == [2] * len(broken)
+        assert len(broken) == 1
 
 
 def test_interrupted_killed_and_continued(studies: tuple[Study, Study]) -> None:

@@ -81,6 +81,12 @@ def _plan(plan: argparse.ArgumentParser) -> None:
     plan.add_argument("--json", action="store_true", help="print everything as JSON")
 
 
+def _check(check: argparse.ArgumentParser) -> None:
+    add_study_options(check)
+    add_store_options(check)
+    add_data_options(check)
+
+
 def _report(report: argparse.ArgumentParser) -> None:
     report.add_argument("name", metavar="NAME", help="the study's name")
     report.add_argument(
@@ -197,6 +203,14 @@ COMMANDS = (
         help="say what a study would run",
         description="Count trials; start nothing and record nothing.",
         add_arguments=_plan,
+    ),
+    Command(
+        name="check",
+        help="try every kind of trial of a study, within seconds",
+        description="Train a trial of each variant and data set for a few iterations in this "
+        "process, evaluate it by every metric on few samples, draw it, write and read its "
+        "checkpoint, and say all that is wrong. Nothing is recorded.",
+        add_arguments=_check,
     ),
     Command(
         name="report",

@@ -28,6 +28,7 @@ from introsearch.data.folder import data_folder
 from introsearch.data.image_files import RawImages, RawSplit, read_images
 from introsearch.data.image_folder import read_folder
 from introsearch.errors import ConfigError
+from introsearch.sample_sizes import sample_size
 
 
 @dataclass(frozen=True)
@@ -75,11 +76,12 @@ class ImageData(Data):
                 key="train_images",
                 hint=f"set train_images: {len(raw.train.images)}",
             )
-        train = RawSplit(raw.train.images[:train_images], raw.train.labels[:train_images])
-        self.train, self.test = _split(train, device), _split(raw.test, device)
+        used = _first(raw.train, train_images)
+        self.num_classes = int(max(used.labels.max(), raw.test.labels.max())) + 1
+        train, test = (_first(split, sample_size(len(split.images))) for split in (used, raw.test))
+        self.train, self.test = _split(train, device), _split(test, device)
         self.shape = tuple(self.train.images.shape[1:])
-        self.num_classes = int(max(train.labels.max(), raw.test.labels.max())) + 1
-        self.fingerprint = _fingerprint(RawImages(train, raw.test))
+        self.fingerprint = _fingerprint(RawImages(train, test))
 
     @classmethod
     def open(cls, context: DataContext) -> Self:
@@ -164,6 +166,11 @@ class ImageFolder(ImageData):
         channels = 3 if context.image_channels is None else context.image_channels
         folder = data_folder() / context.image_folder
         return read_folder(folder, size=context.image_size, channels=channels)
+
+
+def _first(raw: RawSplit, n: int | None) -> RawSplit:
+    """The first `n` images, or all of them."""
+    return RawSplit(raw.images[:n], raw.labels[:n])
 
 
 def _split(raw: RawSplit, device: torch.device) -> Split:

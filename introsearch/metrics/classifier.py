@@ -11,6 +11,7 @@ from torch.nn import functional
 from introsearch.data.images import ImageData, Split, to_float
 from introsearch.errors import ConfigError
 from introsearch.metrics.content_cache import cached
+from introsearch.sample_sizes import sample_size
 
 VERSION = 1  # of what follows: raise it with any change that changes weights
 _FEATURES = 64
@@ -87,7 +88,7 @@ def _train(data: ImageData) -> dict[str, object]:
         torch.manual_seed(SEED)
         net = Classifier(data.shape, data.num_classes).to(device)
         optimiser = torch.optim.Adam(net.parameters(), lr=_LEARNING_RATE)
-        for _ in range(min(max(_PASSES // len(train), 3), 30)):
+        for _ in range(sample_size(min(max(_PASSES // len(train), 3), 30), few=1)):
             order = torch.randperm(len(train), generator=stream, device=device)
             for chosen in order.chunk(-(-len(order) // BATCH)):
                 logits = net(to_float(train.images[chosen]))

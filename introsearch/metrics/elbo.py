@@ -9,6 +9,7 @@ from introsearch.losses.kl import LOG_2PI
 from introsearch.losses.vae import squared_error
 from introsearch.metrics.histograms import half_width_of
 from introsearch.metrics.view import ModelView
+from introsearch.sample_sizes import sample_size
 
 NUM_DATA = 12_800
 NUM_GRID = 1_024
@@ -28,11 +29,12 @@ def gnelbo_e7(view: ModelView, generator: Generator) -> float:
     prior are dear, each of these grid points gets one draw of its own instead of a hundred common
     ones: over so many points their errors average out.
     """
-    data = view.dataset.sample(NUM_DATA, generator)
+    data = view.dataset.sample(sample_size(NUM_DATA), generator)
     weights = grid_weights().to(data.device)
     grid = window_grid(len(weights), half_width=half_width_of(view.dataset)).to(data)
     latent_dim = view.encoder(data[:1])[0].shape[1]
-    noise = torch.randn(NUM_DRAWS, 1, latent_dim, generator=generator, device=data.device)
+    num_draws = sample_size(NUM_DRAWS, few=2)
+    noise = torch.randn(num_draws, 1, latent_dim, generator=generator, device=data.device)
     on_data = negative_elbo(view, data, noise=noise).double()
     if view.prior.dear_density:
         noise = torch.randn(1, len(grid), latent_dim, generator=generator, device=data.device)
@@ -46,8 +48,10 @@ def grid_weights() -> Tensor:
 
     A sum over them is then 3 times their trapezoidal rule, plus half of both ends.
     """
-    weights = torch.full(((NUM_GRID - 1) // _STRIDE + 1,), _STRIDE, dtype=torch.float64)
-    weights[[0, -1]] = (_STRIDE + 1) / 2
+    n = sample_size((NUM_GRID - 1) // _STRIDE + 1, few=32)
+    stride = (NUM_GRID - 1) // (n - 1)
+    weights = torch.full((n,), stride, dtype=torch.float64)
+    weights[[0, -1]] = (stride + 1) / 2
     return weights
 
 

@@ -11,6 +11,7 @@ from introsearch.errors import ConfigError
 from introsearch.losses.kl import kl_monte_carlo, reparameterise
 from introsearch.losses.vae import squared_error
 from introsearch.metrics.view import ModelView
+from introsearch.sample_sizes import sample_size
 
 NUM_DRAWS = 100
 
@@ -56,7 +57,9 @@ def _nelbo(view: FixedSetsView, generator: Generator) -> Tensor:
     """Of each image, [N]; batch statistics are those of all images, as in training."""
     x = view.images
     q = view.encoder(x)
-    noise = torch.randn(NUM_DRAWS, *q.mu.shape, generator=generator, device=x.device)
+    noise = torch.randn(
+        sample_size(NUM_DRAWS, few=2), *q.mu.shape, generator=generator, device=x.device
+    )
     draws = reparameterise(q.mu, q.logvar, noise)
     rec = torch.stack([squared_error(x, view.decoder(z)) for z in draws]).mean(dim=0)
     kl = kl_monte_carlo(*q, log_prob=view.prior.log_prob, noise=noise)

@@ -12,6 +12,7 @@ from introsearch.metrics.image_batches import batches
 from introsearch.metrics.posteriors import unseen_posteriors
 from introsearch.metrics.view import ModelView
 from introsearch.priors.gaussian import StandardGaussian
+from introsearch.sample_sizes import sample_size
 
 NUM_DRAWS = 20
 
@@ -41,7 +42,9 @@ def _elbo_parts(view: ModelView, generator: Generator) -> tuple[float, float]:
         for x in batches(data.test.images):
             mu, logvar = (part[done : done + len(x)] for part in posteriors)
             done += len(x)
-            noise = torch.randn(NUM_DRAWS, *mu.shape, generator=generator, device=mu.device)
+            noise = torch.randn(
+                sample_size(NUM_DRAWS, few=2), *mu.shape, generator=generator, device=mu.device
+            )
             rec += float(squared_error(x, view.decoder(reparameterise(mu, logvar, noise[0]))).sum())
             if isinstance(view.prior, StandardGaussian):
                 kl += float(kl_standard_normal(mu, logvar).sum())

@@ -8,6 +8,7 @@ from introsearch.data.images import ImageData
 from introsearch.metrics.image_batches import encode_in_batches
 from introsearch.metrics.view import ModelView
 from introsearch.nets.mlp import Posterior
+from introsearch.sample_sizes import sample_size
 
 NUM_DATA = 5_000
 
@@ -27,7 +28,7 @@ def unseen_posteriors(view: ModelView, generator: Generator) -> Posterior:
         if "posteriors" not in view.memo:
             view.memo["posteriors"] = encode_in_batches(view.encoder, data.test.images)
     else:
-        points = data.sample(NUM_DATA, generator)
+        points = data.sample(sample_size(NUM_DATA), generator)
         if "posteriors" not in view.memo:
             view.memo["posteriors"] = Posterior(*view.encoder(points))
     posteriors: Posterior = view.memo["posteriors"]

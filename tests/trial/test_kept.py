@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from introsearch.errors import TrialDiverged
-from introsearch.files import checkpoint_path, figure_path
+from introsearch.files import checkpoint_path, figure_path, log_path
 from introsearch.settings.base import resolve_settings, settings_to_dict
 from introsearch.statuses import Status
 from introsearch.trial.evaluation import TIMES, Evaluation
@@ -205,3 +205,27 @@ def test_trials_share_a_folder(tmp_path: Path) -> None:
 def test_costly_metrics_are_measured_once_at_the_end(tmp_path: Path) -> None:
     evaluations = steps(KeptTrial(order(tmp_path, costly_metrics=True)))
     assert ["gnelbo_e7" in e.metrics for e in evaluations] == [False, False, True]
+
+
+def test_the_log_tells_what_happened(tmp_path: Path) -> None:
+    steps(KeptTrial(order(tmp_path)), 2)
+    evaluations = steps(KeptTrial(order(tmp_path)))  # the first two are reported again
+    assert len(evaluations) == STEPS
+    lines = log_path(tmp_path, "trial-s0").read_text().splitlines()
+    begun, ten, twenty, again, last = (line.split(maxsplit=2)[2] for line in lines)
+    assert begun.startswith("trial-s0 (rings / ip, seed 0) begins: process ")
+    assert again.startswith("trial-s0 (rings / ip, seed 0) goes on from iteration 20: process ")
+    assert ten.startswith("iteration 10: hist_kl_paper ")
+    assert twenty.startswith("iteration 20: hist_kl_paper ")
+    assert last.startswith("iteration 25: finished, hist_kl_paper ")
+    assert "/" not in last  # neither losses nor units
+
+
+def test_what_the_trial_takes_is_measured(tmp_path: Path) -> None:
+    steps(KeptTrial(order(tmp_path)), 1)
+    found = [e.system for e in steps(KeptTrial(order(tmp_path)))]
+    assert all(set(of) == {"resident_bytes", "cpu_seconds"} for of in found)  # there is no GPU
+    assert all(1e8 < of["resident_bytes"] < 1e11 for of in found)
+    seconds = [of["cpu_seconds"] for of in found]
+    assert seconds == sorted(set(seconds))  # the second process goes on from the first one's
+    assert seconds[0] > 0

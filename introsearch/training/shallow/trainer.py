@@ -16,6 +16,7 @@ from introsearch.metrics.collapse_curve import DELTA, collapse_levels
 from introsearch.metrics.modes import ModesView, PredictedModes, mode_numbers
 from introsearch.metrics.values import metric_values
 from introsearch.nets.shallow import ShallowVAE
+from introsearch.sample_sizes import sample_size
 from introsearch.settings.base import TrainerSettings
 from introsearch.settings.shallow import (
     CollapseCVAESettings,
@@ -198,10 +199,10 @@ class CollapseTrainer(Trainer):
     def _estimate_nll(self, stream: torch.Generator) -> float:
         values = importance_nll(
             self.nets,
-            self.test_rows.numbers(slice(0, NLL_ROWS)),
+            self.test_rows.numbers(slice(0, sample_size(NLL_ROWS, few=10))),
             eta_dec=self.settings.eta_dec,
             prior_stds=self.prior_stds,
-            num_draws=NLL_DRAWS,
+            num_draws=sample_size(NLL_DRAWS, few=10),
             generator=stream,
         )
         return float(values.mean())

@@ -10,6 +10,7 @@ from introsearch.data.toy import ToyData
 from introsearch.losses.kl import reparameterise
 from introsearch.metrics.elbo import negative_elbo, window_grid
 from introsearch.metrics.view import ModelView
+from introsearch.sample_sizes import sample_size
 from introsearch.training.figure_data import Array, ImageFigure, TrialFigure
 
 _POINTS = 4_000
@@ -25,16 +26,17 @@ def points_figure(view: ModelView, stream: Generator) -> TrialFigure:
     """Figure 3 of the prior-learning paper."""
     data, device = view.dataset, stream.device
     assert isinstance(data, ToyData)
-    real = data.sample(_POINTS, stream)
+    num_points, num_grid = sample_size(_POINTS), sample_size(_GRID, few=32)
+    real = data.sample(num_points, stream)
     mu, logvar = view.encoder(real)
     latents = reparameterise(mu, logvar, torch.randn(mu.shape, generator=stream, device=device))
-    grid = window_grid(_GRID, half_width=data.half_width).to(device)
+    grid = window_grid(num_grid, half_width=data.half_width).to(device)
     noise = torch.randn(10, 1, mu.shape[1], generator=stream, device=device)
     parts = view.prior.components()
     return TrialFigure(
         real=_array(real),
-        samples=_array(view.decoder(view.prior.sample(_POINTS, stream))),
-        density=_array((-negative_elbo(view, grid, noise=noise)).exp().view(_GRID, _GRID)),
+        samples=_array(view.decoder(view.prior.sample(num_points, stream))),
+        density=_array((-negative_elbo(view, grid, noise=noise)).exp().view(num_grid, num_grid)),
         half_width=data.half_width,
         latents=_array(latents[:, :2]),
         component_means=_array(parts.mu[:, :2]),
@@ -47,7 +49,8 @@ def image_figure(view: ModelView, stream: Generator) -> ImageFigure:
     """Figures 5 and 6 of the prior-learning paper's supplementary, with samples."""
     data = view.dataset
     assert isinstance(data, ImageData)
-    chosen = torch.randperm(len(data.test), generator=stream, device=stream.device)[:_LATENTS]
+    order = torch.randperm(len(data.test), generator=stream, device=stream.device)
+    chosen = order[: sample_size(_LATENTS, few=40)]
     real = to_float(data.test.images[chosen])
     mu, logvar = view.encoder(real)
     noise = torch.randn(mu.shape, generator=stream, device=stream.device)

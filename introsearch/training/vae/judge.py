@@ -15,6 +15,7 @@ from introsearch.metrics.values import metric_values
 from introsearch.metrics.view import ModelView
 from introsearch.nets.number_format import tf32_products
 from introsearch.priors.base import Prior
+from introsearch.sample_sizes import sample_size
 from introsearch.settings.vae import ModelSettings
 from introsearch.training.figure_data import Figure
 from introsearch.training.streams import make_stream
@@ -48,7 +49,7 @@ class Judge:
             encoder,
             decoder,
             prior,
-            num_samples=s.num_samples,
+            num_samples=sample_size(s.num_samples),
             feature_extractor=s.feature_extractor,
         )
 
