@@ -85,8 +85,8 @@ def test_the_record_is_that_of_a_ray_run(studies: tuple[Study, Study]) -> None:
         assert {path.name for path in folder.iterdir()} == names
         texts = [path.read_text() for path in folder.iterdir()]
         broken = [text for text in texts if "still\n" in text]
-        assert [t.count("RuntimeError: no more data") for t in broken] == [2] * len(broken)
-        assert len(broken) == 1
+        assert len(broken) == 3
+        assert all(text.count("RuntimeError: no more data") >= 2 for text in broken)
 
 
 def test_interrupted_killed_and_continued(studies: tuple[Study, Study]) -> None:

@@ -11,6 +11,7 @@ import torch
 
 from introsearch.extensions import metrics_for
 from introsearch.planning.costs import TrialCosts, to_measure
+from introsearch.planning.gpu_memory import GpuMemory
 from introsearch.registry import is_costly
 from introsearch.settings.base import resolve_settings, settings_to_dict
 from introsearch.study.model import Configuration, Study, Trial
@@ -20,6 +21,7 @@ from introsearch.training.stopwatch import Stopwatch
 from introsearch.trial.evaluation import TIMES
 from introsearch.trial.order import TrialOrder, order_of
 from introsearch.trial.run import TrialRun, prepare_process
+from introsearch.trial.usage import GPU, PEAK_GPU
 
 _CHUNK = 4  # iterations timed together
 _CHUNKS = 5  # of each phase; the first is not counted
@@ -77,16 +79,23 @@ def _measure_trial(study: Study, configuration: Configuration, resources: Resour
     second = _iteration_seconds(run, watch)  # the same again, if there is no warm-up
     evaluation = watch.least_seconds(lambda: _step(run), calls=REPEATS) - second
     drawn = watch.least_seconds(lambda: _step(run), calls=REPEATS) - second
+    final = watch.seconds(lambda: run.trainer.evaluate(costly))
     return TrialCosts(
         warmup_iteration=first,
         iteration=second,
         evaluation=max(0.0, evaluation),
         figure=max(0.0, drawn - evaluation),
-        final=watch.seconds(lambda: run.trainer.evaluate(costly)),
+        final=final,
         checkpoint_bytes=_checkpoint_bytes(run),
         figure_bytes=sum(sizes) // REPEATS,
         values=len(run.evaluations[0].metrics) + len(TIMES) + len(run.evaluations[0].system),
+        gpu_memory=_gpu_memory(run),
     )
+
+
+def _gpu_memory(run: TrialRun) -> GpuMemory | None:
+    usage = run.usage.read(before={})
+    return GpuMemory(int(usage[PEAK_GPU]), int(usage[GPU])) if PEAK_GPU in usage else None
 
 
 def _short_trial(study: Study, configuration: Configuration, resources: Resources) -> TrialOrder:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
+from introsearch.planning.gpu_memory import GpuMemory
 from introsearch.planning.shares import Stretch, select_shares, stretches
 from introsearch.planning.summary import StageCosts, StudyCosts
 from introsearch.settings.base import resolve_settings
@@ -34,6 +35,7 @@ class TrialCosts:
         checkpoint_bytes: size of its checkpoint.
         figure_bytes: size of the figures of one iteration.
         values: metrics and losses of one evaluation.
+        gpu_memory: what it takes of its GPU, if it has one.
     """
 
     warmup_iteration: float
@@ -44,6 +46,7 @@ class TrialCosts:
     checkpoint_bytes: int
     figure_bytes: int
     values: int
+    gpu_memory: GpuMemory | None = None
 
 
 def kind_of(configuration: Configuration) -> str:
@@ -104,6 +107,7 @@ def study_costs(
         report=_sum(report, times=len(fresh)),
         resources=resources,
         parallel_trials=parallel_trials(study, resources, cpus=cpus, gpus=gpus),
+        gpu_memory=max((c.gpu_memory for c in measured.values() if c.gpu_memory), default=None),
     )
 
 
@@ -178,8 +182,9 @@ def _of_all(expansion: Expansion, measured: Mapping[str, TrialCosts]) -> dict[st
 
 
 def _mean_costs(several: Sequence[TrialCosts]) -> TrialCosts:
-    rows = [asdict(costs) for costs in several]
-    means = {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
+    rows = [asdict(replace(costs, gpu_memory=None)) for costs in several]
+    names = [name for name in rows[0] if name != "gpu_memory"]
+    means = {name: sum(row[name] for row in rows) / len(rows) for name in names}
     whole = ("checkpoint_bytes", "figure_bytes", "values")
     return TrialCosts(**means | {name: round(means[name]) for name in whole})
 

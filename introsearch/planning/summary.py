@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from introsearch.planning.gpu_memory import GpuMemory
 from introsearch.study.sections import Resources
 
 
@@ -34,12 +35,14 @@ class StudyCosts:
         report: the report stage.
         resources: of a trial.
         parallel_trials: trials at a time.
+        gpu_memory: what a trial takes of its GPU, at most, if that is known.
     """
 
     select: StageCosts
     report: StageCosts
     resources: Resources
     parallel_trials: int
+    gpu_memory: GpuMemory | None = None
 
     @property
     def wall_seconds(self) -> float:
@@ -73,6 +76,7 @@ class StudyCosts:
             "wall_seconds": self.wall_seconds,
             "expected_wall_seconds": self.expected_wall_seconds,
             "disk_bytes": self.disk_bytes,
+            "gpu_memory": self.gpu_memory and _memory_dict(self.gpu_memory),
         }
 
     def _stage_dict(self, stage: StageCosts) -> dict[str, float]:
@@ -83,3 +87,7 @@ class StudyCosts:
             for device, each in per_hour.items()
         }
         return asdict(stage) | hours | expected
+
+
+def _memory_dict(memory: GpuMemory) -> dict[str, float]:
+    return {**memory._asdict(), "trials": memory.trials, "gpus": memory.share}

@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from introsearch.planning.gpu_memory import gpu_memory_text
 from introsearch.planning.summary import StudyCosts
 from introsearch.study.sections import Resources
 from introsearch.wording import count, duration, hours
 
 
-def costs_text(costs: StudyCosts, *, max_hours: float | None = None) -> str:
+def costs_text(costs: StudyCosts, *, gpus: float = 0.0, max_hours: float | None = None) -> str:
     """A few lines for people.
 
     Args:
         costs: of the study.
+        gpus: what the study gives each trial.
         max_hours: after which a `run` of it ends, to be continued by the next.
     """
     return "\n".join(
@@ -23,6 +25,7 @@ def costs_text(costs: StudyCosts, *, max_hours: float | None = None) -> str:
             f"wall-clock: about {duration(costs.expected_wall_seconds)}, "
             f"{count(costs.parallel_trials, 'trial')} at a time",
             *_run_lines(costs.expected_wall_seconds / 3600, max_hours),
+            *_gpu_lines(costs, gpus=gpus),
             f"disk: at most {_size(costs.disk_bytes)} of checkpoints, figures and records",
             "timed just now on this machine, one trial at a time, on its "
             + ("GPU" if costs.resources.gpus else "CPU"),
@@ -38,6 +41,11 @@ def _stage_lines(costs: StudyCosts) -> Iterator[str]:
             text += f" expected, {whole} without early termination"
         if stage.seconds:
             yield text
+
+
+def _gpu_lines(costs: StudyCosts, *, gpus: float) -> Iterator[str]:
+    if costs.gpu_memory is not None and gpus:
+        yield gpu_memory_text(costs.gpu_memory, gpus=gpus)
 
 
 def _run_lines(expected: float, most: float | None) -> Iterator[str]:

@@ -36,12 +36,13 @@ class KeptTrial:
         self.order = order
         self._log = TrialLog(log_path(order.folder, order.name), echo=echo)
         with self._log.listening() as note:
+            note(f"{order.name} ({order.title}): process {os.getpid()} of {socket.gethostname()}")
             prepare_process(order)
             self.run = TrialRun(order, keep_figure=self._keep_figure)
             if self._path.exists():
                 state = torch.load(self._path, map_location="cpu", weights_only=True)
                 self.run.load_state_dict(state)
-            note(_beginning(self.run))
+            note(f"from iteration {self.run.trainer.iteration:,} on the {self.run.device}")
         self._unreported = deque(self.run.evaluations)
 
     def step(self) -> Evaluation:
@@ -66,13 +67,6 @@ class KeptTrial:
         buffer = io.BytesIO()
         torch.save(self.run.state_dict(), buffer)
         write_atomically(self._path, buffer.getvalue())
-
-
-def _beginning(run: TrialRun) -> str:
-    iteration = run.trainer.iteration
-    start = f"goes on from iteration {iteration:,}" if iteration else "begins"
-    where = f"process {os.getpid()} of {socket.gethostname()}, {run.device}"
-    return f"{run.order.name} ({run.order.title}) {start}: {where}"
 
 
 def _summary(evaluation: Evaluation) -> str:

@@ -56,7 +56,7 @@ class TrialRun:
             self.settings, seed=order.seed, device=self.device
         )
         self.end: int = self.settings.iterations
-        self._usage = Usage(self.device)
+        self.usage = Usage(self.device)
         self.evaluations: list[Evaluation] = []
 
     def next_evaluation(self) -> int:
@@ -68,7 +68,7 @@ class TrialRun:
     def step(self, until: int | None = None) -> Evaluation:
         """Train until an iteration, by default the next evaluation's, and evaluate there."""
         start = time.perf_counter()
-        self._usage.start()
+        self.usage.start()
         trained: float | None = None
         metrics, status, reason = {}, Status.RUNNING, ""
         interval = (self.next_evaluation() if until is None else until) - self.trainer.iteration
@@ -93,7 +93,7 @@ class TrialRun:
             evaluation_seconds=(last.evaluation_seconds if last else 0.0) + end - (trained or end),
             reason=reason,
             extractor=self.trainer.extractor,
-            system=self._usage.read(before=last.system if last else {}),
+            system=self.usage.read(before=last.system if last else {}),
         )
         self.evaluations.append(evaluation)
         return evaluation

@@ -13,6 +13,7 @@ import torch
 RESIDENT: Final = "resident_bytes"
 CPU_SECONDS: Final = "cpu_seconds"
 PEAK_GPU: Final = "peak_gpu_bytes"
+GPU: Final = "gpu_bytes"
 
 
 class Usage:
@@ -41,8 +42,8 @@ class Usage:
 
         Returns:
             `RESIDENT` memory of the process now, `CPU_SECONDS` of all its threads since the trial
-            began, and on a GPU `PEAK_GPU`, the most that torch held there since then, in bytes;
-            CUDA's own context, some hundred MiB, comes on top.
+            began, and on a GPU `PEAK_GPU`, the most that torch held there since then, in bytes
+            (CUDA's own context, some hundred MiB, comes on top), and `GPU`, what the GPU has.
         """
         seconds = time.process_time() - self._cpu
         usage = {
@@ -52,6 +53,7 @@ class Usage:
         if self._is_gpu:
             held = float(torch.cuda.max_memory_reserved())
             usage[PEAK_GPU] = max(before.get(PEAK_GPU, 0.0), held)
+            usage[GPU] = float(torch.cuda.mem_get_info()[1])
         return usage
 
 

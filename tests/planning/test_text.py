@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from introsearch.planning.gpu_memory import GpuMemory
 from introsearch.planning.summary import StageCosts, StudyCosts
 from introsearch.planning.text import costs_text
 from introsearch.study.sections import Resources
@@ -18,10 +21,13 @@ NOTHING = StageCosts(seconds=0, expected_seconds=0, longest_seconds=0, disk_byte
 def test_on_gpus() -> None:
     resources = Resources(cpus=1, gpus=0.25)
     costs = StudyCosts(select=SELECT, report=REPORT, resources=resources, parallel_trials=10)
-    assert costs_text(costs).splitlines() == [
+    costs = replace(costs, gpu_memory=GpuMemory(2 * 2**30, 24 * 2**30))
+    assert costs_text(costs, gpus=0.25).splitlines() == [
         "select stage: 25 GPU-hours expected, 50 GPU-hours without early termination",
         "report stage: 2.5 GPU-hours",
         "wall-clock: about 11.0 h, 10 trials at a time",
+        "GPU memory: a trial holds up to 2 GiB of 24 GiB; 8 fit at a time, with "
+        "resources.gpus: 0.12",
         "disk: at most 1.23 GB of checkpoints, figures and records",
         "timed just now on this machine, one trial at a time, on its GPU",
     ]

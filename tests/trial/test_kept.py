@@ -212,9 +212,10 @@ def test_the_log_tells_what_happened(tmp_path: Path) -> None:
     evaluations = steps(KeptTrial(order(tmp_path)))  # the first two are reported again
     assert len(evaluations) == STEPS
     lines = log_path(tmp_path, "trial-s0").read_text().splitlines()
-    begun, ten, twenty, again, last = (line.split(maxsplit=2)[2] for line in lines)
-    assert begun.startswith("trial-s0 (rings / ip, seed 0) begins: process ")
-    assert again.startswith("trial-s0 (rings / ip, seed 0) goes on from iteration 20: process ")
+    head, begun, ten, twenty, again, goes_on, last = (line.split(maxsplit=2)[2] for line in lines)
+    assert head == again
+    assert head.startswith("trial-s0 (rings / ip, seed 0): process ")
+    assert (begun, goes_on) == ("from iteration 0 on the cpu", "from iteration 20 on the cpu")
     assert ten.startswith("iteration 10: hist_kl_paper ")
     assert twenty.startswith("iteration 20: hist_kl_paper ")
     assert last.startswith("iteration 25: finished, hist_kl_paper ")
