@@ -188,7 +188,12 @@ def test_figures(
     ("name", "text", "prefix"),
     [
         ("prior_learning_figure3", POINTS, "figure3_rings"),
-        ("prior_learning_supplement_figures5_6", IMAGES, "latents_digits"),
+        pytest.param(
+            "prior_learning_supplement_figures5_6",
+            IMAGES,
+            "latents_digits",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_models_are_drawn_from_checkpoints(

@@ -172,10 +172,10 @@ def session_processes(session: int) -> list[tuple[int, str]]:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[Study]:
-    """A study that was left alone."""
+    """A study that was left alone, in one process."""
     study = Study(tmp_path_factory.mktemp("whole") / "study", empty_database)
     try:
-        study.run()
+        study.run(*INLINE)
         yield study
     finally:
         study.kill_session()
@@ -196,17 +196,13 @@ def test_a_study_runs_to_its_end(whole: Study) -> None:
     assert len(entries) == 6 + 4
     for name in ("table.md", "table.csv", "table.tex"):
         assert (whole.runs / "tiny" / name).read_text()
-    text = whole.log.read_text()
-    assert "Traceback" not in text
-    assert len(text.splitlines()) < 60, text
-    assert whole.process is not None
-    assert session_processes(whole.process.pid) == []
+    check_quiet(whole)
 
 
 def test_running_it_again_starts_nothing(whole: Study) -> None:
     table, entries = whole.table, whole.record()
     start = time.monotonic()
-    whole.run()
+    whole.run()  # of Ray, which is not even started
     assert time.monotonic() - start < 30
     assert whole.table == table
     assert whole.record() == entries
@@ -214,7 +210,7 @@ def test_running_it_again_starts_nothing(whole: Study) -> None:
 
 def test_mishaps_leave_no_trace(whole: Study, study: Study) -> None:
     """A worker is killed, the driver interrupted, a part of the next one's Ray killed, and the
-    next driver.
+    next driver. In the end the record is that of a study in one process.
     """
     study.start()
     study.wait_for(lambda: len(study.checkpoints()) >= 1)
@@ -244,6 +240,16 @@ def test_mishaps_leave_no_trace(whole: Study, study: Study) -> None:
     study.run()
     assert study.table == whole.table
     assert study.comparable() == whole.comparable()
+    check_quiet(study)
+
+
+def check_quiet(study: Study) -> None:
+    """It has said little, and nothing of it runs any more."""
+    text = study.log.read_text()
+    assert "Traceback" not in text
+    assert len(text.splitlines()) < 60, text
+    assert study.process is not None
+    assert session_processes(study.process.pid) == []
 
 
 def progress(study: Study) -> None:
@@ -263,8 +269,9 @@ def check_interrupted(study: Study) -> None:
 def test_tpe_goes_on_after_a_kill_as_if_nothing_had_been(
     tmp_path: Path, empty_database: Path, study: Study
 ) -> None:
-    """The same suggestions, trials and table as without the kill. The selecting seed is reported
-    too, as in the published protocol: not trained again, and with all metrics.
+    """The same suggestions, trials and table as without the kill, where Ray trains several trials
+    at a time. The selecting seed is reported too, as in the published protocol: not trained again,
+    and with all metrics.
     """
     shared = "{select: [0], report: [0, 1], reuse_seeds: true}"
     text = STUDY.replace("method: grid", "method: tpe").replace(
@@ -279,14 +286,15 @@ def test_tpe_goes_on_after_a_kill_as_if_nothing_had_been(
     text += "tpe: {num_startup: 2, num_parallel: 3}\nbudget: {max_trials: 6}\n"
     alone = Study(tmp_path / "alone", empty_database)
     try:
-        for each in (alone, study):
-            each.file.write_text(text)
-            each.start()
+        alone.file.write_text(text)
+        study.file.write_text(text)
+        alone.start()
+        study.start(*INLINE)
         study.wait_for(lambda: len(study.checkpoints()) >= 3)
         study.send(signal.SIGKILL)
         assert study.wait() == -signal.SIGKILL
         study.kill_session()
-        study.run()
+        study.run(*INLINE)
         assert alone.wait() == 0, alone.log.read_text()
     finally:
         alone.kill_session()
@@ -323,9 +331,7 @@ def test_a_trial_without_enough_memory_says_so(study: Study) -> None:
 
 
 def test_a_grown_study_runs_only_what_is_new(whole: Study) -> None:
-    """Last, since it changes the study that the other tests compare with. Ray began it, and this
-    process goes on.
-    """
+    """Last, since it changes the study that the other tests compare with."""
     before = whole.record()
     text = STUDY.replace("report: [1, 2]", "report: [1, 2, 3]")
     whole.file.write_text(text.replace("[0.1, 0.2, 0.5]", "[0.1, 0.2, 0.5, 0.7]"))

@@ -44,7 +44,8 @@ def all_ends(study: Study) -> Study:
     (study.folder / "broken.py").write_text(BROKEN)
     text = STUDY.partition("  ip:")[0]
     study.file.write_text(
-        f"{text}  hot: {{learning_rate: 1.0e+30}}\n  broken: {{dataset: 'broken:Broken'}}\n"
+        f"{text}  hot: {{learning_rate: 1.0e+30, beta_kl: 0.1}}\n"
+        "  broken: {dataset: 'broken:Broken', beta_kl: 0.1}\n"
         "early_terminate: {min_iter: 20, max_iter: 60, eta: 2}\nevaluate_every: 10\n"
         "budget: {max_restarts: 1}\n"
     )
@@ -85,19 +86,14 @@ def test_the_record_is_that_of_a_ray_run(studies: tuple[Study, Study]) -> None:
         assert {path.name for path in folder.iterdir()} == names
         texts = [path.read_text() for path in folder.iterdir()]
         broken = [text for text in texts if "still\n" in text]
-        assert len(broken) == 3
+        assert len(broken) == 1
         assert all(text.count("RuntimeError: no more data") >= 2 for text in broken)
 
 
 def test_interrupted_killed_and_continued(studies: tuple[Study, Study]) -> None:
     whole, study = map(held_in_an_evaluation, studies)
     whole.run(*INLINE)
-    for number, code in (
-        (signal.SIGINT, 130),
-        (signal.SIGTERM, 130),
-        (signal.SIGUSR1, 130),
-        (signal.SIGKILL, -signal.SIGKILL),
-    ):
+    for number, code in ((signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)):
         (study.folder / "hold").touch()
         study.start(*INLINE)
         study.wait_for((study.folder / "held").exists)

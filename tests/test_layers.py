@@ -155,6 +155,14 @@ def test_libraries_stay_where_they_belong() -> None:
     assert not wrong
 
 
+def test_replaying_and_looking_need_no_ray() -> None:
+    found, new = set(), {"replay.repeat", "replay.text", "record.status", "results.status.text"}
+    while new:
+        found |= new
+        new = {imported for name in new for imported in inside(MODULES[name])} - found
+    assert not [n for n in found for i in imports(MODULES[n]) if i.partition(".")[0] == "ray"]
+
+
 def test_the_science_imports_torch_alone() -> None:
     allowed = {"torch", "introsearch", "__future__", *sys.stdlib_module_names}
     wrong = [
@@ -178,6 +186,9 @@ parameters: {dataset: rings, beta_kl: {values: [0.1, 0.2]}}
 variants: {sg: {prior: gaussian}}
 """
 MAIN = "import introsearch.cli; code = introsearch.cli.main({arguments})"
+HELP = (
+    f"[__import__('introsearch.cli').cli.main([c, '--help']) for c in {[c.name for c in COMMANDS]}]"
+)
 LIGHT = {"ray", "mlflow", "torch", "torchvision", "pandas", "matplotlib"}
 HEAVY = LIGHT | {"numpy", "scipy", "sklearn", "optuna", "sqlalchemy", "rich", "yaml", "pydantic"}
 
@@ -191,10 +202,15 @@ HEAVY = LIGHT | {"numpy", "scipy", "sklearn", "optuna", "sqlalchemy", "rich", "y
             LIGHT - {"torch"},
         ),
         ("import introsearch.theory.predict", LIGHT),
+        (
+            "import introsearch.results.statistics, introsearch.results.tables.results, "
+            "introsearch.figures.models.points",
+            {"torch", "ray", "mlflow", "matplotlib.pyplot"},
+        ),
         ("import introsearch.training.vae.sintrovae", {"ray", "mlflow", "torchvision"}),
         ("import introsearch", HEAVY),
         (MAIN.format(arguments=["--help"]), HEAVY),
-        *((MAIN.format(arguments=[c.name, "--help"]), HEAVY) for c in COMMANDS),
+        (HELP, HEAVY),
         (MAIN.format(arguments=["plan", "good.yaml"]), LIGHT),
         (MAIN.format(arguments=["plan", "good.yaml", "--cluster", "slurm.yaml"]), LIGHT),
         (MAIN.format(arguments=["plan", "bad.yaml"]), LIGHT),
@@ -220,7 +236,7 @@ def test_what_is_not_needed_is_not_imported(
     names = {path.name for path in tmp_path.iterdir()}
     code = (
         "import sys\n"
-        f"try: {statement}\n"
+        f"try: exec({statement!r})\n"
         "except SystemExit: pass\n"
         f"print(sorted({forbidden!r} & set(sys.modules)))"
     )

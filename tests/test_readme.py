@@ -128,7 +128,7 @@ def test_the_example_runs_from_any_folder(moons: Path, tmp_path: Path) -> None:
         return done.stdout
 
     settings = [word for override in SHORT for word in ("--set", override)]
-    text = introsearch("run", str(moons), *settings, cwd=tmp_path)
+    text = introsearch("run", str(moons), "--cluster", "inline", *settings, cwd=tmp_path)
     table = introsearch("report", "moons", "--format", "csv", cwd=Path("/"))
     assert "moons:distance" in text
     rows = list(csv.DictReader(table.splitlines()))

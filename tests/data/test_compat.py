@@ -1,7 +1,10 @@
 import subprocess
 import sys
 
+import pytest
 
+
+@pytest.mark.slow
 def test_torchvision_and_torch_fidelity_import_beside_this_torch():
     code = (
         "from introsearch.data.compat import import_torchvision; import_torchvision();"

@@ -346,7 +346,7 @@ def test_a_collapsed_trial_ranks_last_where_asked(
 # -- kills ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kill_after", [1, 8, 15])
+@pytest.mark.parametrize("kill_after", [1, 15])
 def test_a_killed_driver_is_continued_to_the_same_record(
     whole: Site, whole_record: dict[str, Record], make_site: MakeSite, kill_after: int
 ) -> None:

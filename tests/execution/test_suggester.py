@@ -223,6 +223,7 @@ def test_a_killed_driver_is_continued_to_the_same_record(make_site: MakeSite, wh
     assert site.record() == whole.record()
 
 
+@pytest.mark.slow
 def test_variants_that_share_configurations_are_continued_too(
     make_site: MakeSite, tmp_path: Path
 ) -> None:

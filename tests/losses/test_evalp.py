@@ -46,7 +46,7 @@ def test_upper_bound_exceeds_the_elbo_by_the_samplers_divergence():
     assert upper == pytest.approx(loss, abs=1e-12)
 
 
-@pytest.mark.parametrize(("m", "w"), [(0.5, 1.0), (2.0, 1.0), (3.0, 0.5), (2.0, 0.1), (2.0, 0.6)])
+@pytest.mark.parametrize(("m", "w"), [(0.5, 1.0), (3.0, 0.5), (2.0, 0.1), (2.0, 0.6)])
 def test_lipschitz_law(m, w):
     """For q = N(m, 1), slopes within [-1, 1]: f falls by min(1, w m), g = N(min(m, 1/w), 1).
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -296,13 +294,3 @@ def test_the_command(
     change(client, find_trial(client, run_id), "hist_kl", 2, step=10)
     assert main(["replay", run_id, *store]) == EXIT_SOME_FAILED
     assert main(["replay", "nonsense", *store]) == EXIT_BAD_INPUT
-
-
-def test_neither_replay_nor_status_needs_ray() -> None:
-    code = (
-        "import sys, introsearch.replay.repeat, introsearch.replay.text\n"
-        "import introsearch.results.status.text, introsearch.record.status\n"
-        "print('ray' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "False\n"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
 from typing import Any
 
 import numpy as np
@@ -240,13 +238,3 @@ def test_collapsed_runs_are_counted(units: dict[str, list[float]], collapsed: in
 
 def test_sign_of() -> None:
     assert (sign_of("minimize"), sign_of("maximize"), sign_of("")) == (1.0, -1.0, 0.0)
-
-
-def test_results_import_neither_torch_nor_ray() -> None:
-    code = (
-        "import sys, introsearch.results.statistics, introsearch.results.tables.results, "
-        "introsearch.figures.models.points; "
-        "print(sorted({'torch', 'ray', 'mlflow', 'matplotlib.pyplot'} & set(sys.modules)))"
-    )
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert answer.stdout.strip() == "[]", answer.stderr

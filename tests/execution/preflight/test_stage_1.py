@@ -196,7 +196,7 @@ def test_a_study_builds_on_another_and_its_trials_can_be_replayed(site: Site) ->
         return done.stdout
 
     for name in ("first", "second"):
-        introsearch("run", str(site.folder / f"{name}.yaml"))
+        introsearch("run", str(site.folder / f"{name}.yaml"), "--cluster", "inline")
     client = open_quickly(site.folder / "runs" / "mlflow.db")
     runs = client.search_runs(["2"], f"tags.`{tags.LEVEL}` = 'seed'")
     (run,) = [r for r in runs if r.data.params["seed"] == "2" and "flow" in r.data.tags["variant"]]

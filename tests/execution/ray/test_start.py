@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 STUDY = """\
 name: small
 trainer: vae
@@ -14,6 +16,7 @@ parameters: {dataset: rings, iterations: 2}
 """
 
 
+@pytest.mark.slow
 def test_ray_without_room_for_its_sockets(tmp_path):
     (tmp_path / "study.yaml").write_text(STUDY)
     folder = tmp_path / ("long" * 30)
