@@ -18,7 +18,7 @@ PACKAGE = ROOT / "introsearch"
 # From the bottom up. A room is a folder, or a module that stands on its own; it may import rooms
 # further down, and itself. Rooms on one line may not import each other.
 LAYERS = (
-    ("errors", "files", "registry", "sample_sizes", "statuses", "wording"),
+    ("editions", "errors", "files", "registry", "sample_sizes", "statuses", "wording"),
     ("extensions",),
     ("losses", "nets", "theory"),
     ("priors", "data"),

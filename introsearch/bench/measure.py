@@ -16,7 +16,7 @@ from introsearch.errors import ConfigError, IntrosearchError
 from introsearch.extensions import metrics_for
 from introsearch.figures.models.draw import draw_figure
 from introsearch.registry import is_costly
-from introsearch.settings.base import resolve_settings, settings_to_dict
+from introsearch.settings.base import settings_from_dict, settings_to_dict
 from introsearch.training.base import Trainer
 from introsearch.training.stopwatch import Stopwatch
 from introsearch.trial.order import TrialOrder
@@ -48,7 +48,7 @@ def measure(order: TrialOrder) -> Measurement:
         ConfigError: the trainer cannot be made, or takes no steps.
         TrialDiverged: it does so at once.
     """
-    settings = resolve_settings(order.trainer, order.settings)
+    settings = settings_from_dict(order.trainer, order.settings)
     short = settings_to_dict(settings.shortened(2 * _WARM_UP))
     prepare_process(order)
     trainer: Trainer = TrialRun(replace(order, settings=short)).trainer

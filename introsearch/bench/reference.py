@@ -113,13 +113,14 @@ def _encoder_step(
     noise_generated = _normal(trainer, 2 * n, s.latent_dim)
     noise_kl = _draws(trainer, 3 * n)
     parts = [p.detach() for p in trainer.prior.components()]
-    generated = {"fake": decoder(from_prior(parts)).detach(), "recon": decoder(z).detach()}
+    generated = {"fake": decoder(from_prior(parts)).detach(), "recon": decoder(z)}
     kl = _sampled_kl(q, _rows(noise_kl, 0, n), parts).mean()
     terms = {"rec": _rec(x, decoder(z)).mean(), "kl": kl}
     loss = scale * (s.beta_rec * terms["rec"] + s.beta_kl * kl)
     for i, (name, x_g) in enumerate(generated.items()):
-        q_g = encoder(x_g)
-        error = _rec(x_g, decoder(_draw(q_g, noise_generated[i * n : (i + 1) * n])))
+        q_g = encoder(x_g.detach())
+        target = x_g.detach() if s.detach_target else x_g
+        error = _rec(target, decoder(_draw(q_g, noise_generated[i * n : (i + 1) * n])))
         kl = _sampled_kl(q_g, _rows(noise_kl, i + 1, n), parts)
         exponent = -s.alpha * scale * (s.beta_rec * error + s.beta_neg * kl)
         terms[f"exp_elbo_{name}"] = exponent.exp().mean()

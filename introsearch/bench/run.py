@@ -10,6 +10,7 @@ from multiprocessing import get_context
 from typing import Any
 
 from introsearch.bench.measurement import Measurement
+from introsearch.editions import CURRENT
 from introsearch.settings.base import resolve_settings, settings_to_dict
 from introsearch.study.model import Study, Trial
 from introsearch.study.search.expand import expand
@@ -41,6 +42,7 @@ def default_orders(*, threads: int) -> dict[str, TrialOrder]:
             folder="",
             cpus=threads,
             gpus=1,
+            edition=CURRENT,
         )
         for name, (trainer, parameters) in _DEFAULTS.items()
     }

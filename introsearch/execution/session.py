@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from introsearch.cluster.file import InlineCluster, LocalCluster, RayCluster
+from introsearch.editions import difference
 from introsearch.execution.backend import Backend
 from introsearch.execution.inline import InlineBackend
 from introsearch.execution.lock import locked
@@ -17,6 +18,7 @@ from introsearch.execution.study_runner import Interrupted, StudyRunner
 from introsearch.files import write_atomically
 from introsearch.record.address import without_password
 from introsearch.record.refusal import refuse_edit
+from introsearch.record.results import as_begun
 from introsearch.record.store import open_store, opening
 from introsearch.results.result import StudyResult
 from introsearch.statuses import Status
@@ -52,11 +54,14 @@ def run_study(
     progress = Progress()
     with locked(folder), progress:
         with opening(uri):
+            study = as_begun(client, study)
             if not accept_edit:
                 refuse_edit(client, study)
             runner = StudyRunner(
                 study, client=client, folder=folder, progress=progress, backend=_backend_of(cluster)
             )
+        if older := difference(study.edition):
+            progress.say(f"Begun by an earlier version, it goes on {older}.")
         progress.say(f"Study {study.name}: files in {folder}, MLflow store {without_password(uri)}")
         try:
             result = runner.run()

@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 
 from introsearch.data.base import Data
 from introsearch.data.toy import ToyData
+from introsearch.editions import FIRST, edition
 from introsearch.metrics.view import ModelView
 
 NUM_SAMPLES = 5_000
@@ -76,9 +77,18 @@ def half_width_of(data: Data) -> float:
 
 
 def _densities(view: ModelView, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Of the samples inside the window, as numpy's ``density=True`` gives them.
+
+    Up to the first edition they were of all samples: 8gaussians with one in a hundred outside got
+    a KL of 7.331 instead of 7.268, and the JSD became better as samples left. Where all have left,
+    nothing is a density of nothing: 0.
+    """
     bin_area = (2 * half_width_of(view.dataset) / NUM_BINS) ** 2
-    real, fake = _histograms(view, generator)
-    return real / (NUM_SAMPLES * bin_area), fake / (NUM_SAMPLES * bin_area)
+    real, fake = (
+        counts / ((counts.sum().clamp(min=1) if edition() > FIRST else NUM_SAMPLES) * bin_area)
+        for counts in _histograms(view, generator)
+    )
+    return real, fake
 
 
 def _histograms(view: ModelView, generator: Generator) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,7 @@ from introsearch.extensions import metrics_for
 from introsearch.planning.costs import TrialCosts, to_measure
 from introsearch.planning.gpu_memory import GpuMemory
 from introsearch.registry import is_costly
-from introsearch.settings.base import resolve_settings, settings_to_dict
+from introsearch.settings.base import settings_from_dict, settings_to_dict
 from introsearch.study.model import Configuration, Study, Trial
 from introsearch.study.search.expand import Expansion
 from introsearch.study.sections import Resources
@@ -100,7 +100,7 @@ def _gpu_memory(run: TrialRun) -> GpuMemory | None:
 
 def _short_trial(study: Study, configuration: Configuration, resources: Resources) -> TrialOrder:
     end = 2 * _PHASE + 2 * REPEATS
-    settings = resolve_settings(configuration.trainer, configuration.settings).shortened(end)
+    settings = settings_from_dict(configuration.trainer, configuration.settings).shortened(end)
     short = replace(configuration, settings=settings_to_dict(settings))
     trial = Trial(configuration=short, seed=study.seeds.report[0], stage="select")
     order = order_of(study, trial, resources=resources, folder="")

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from introsearch.planning.gpu_memory import GpuMemory
 from introsearch.planning.shares import Stretch, select_shares, stretches
 from introsearch.planning.summary import StageCosts, StudyCosts
-from introsearch.settings.base import resolve_settings
+from introsearch.settings.base import settings_from_dict
 from introsearch.study.model import Configuration, Study
 from introsearch.study.search.expand import Expansion
 from introsearch.study.sections import Resources
@@ -93,7 +93,7 @@ def study_costs(
     costs = _of_all(expansion, measured)
     shares = select_shares(study, expansion)
     every = {
-        c.id: _Use(study, c, costs[c.id], resolve_settings(c.trainer, c.settings).warmup_end)
+        c.id: _Use(study, c, costs[c.id], settings_from_dict(c.trainer, c.settings).warmup_end)
         for c in expansion.configurations
     }
     select = [every[c.id].stage(shares[c.id]) for c in expansion.configurations]

@@ -39,6 +39,7 @@ class PriorContext(NamedTuple):
         encode: the encoder, from data to (mu, logvar).
         generator: for initial values, on the device to be used.
         data_range: what data are confined to, if to anything; images are to (0, 1).
+        moves_bounds: whether what is learned in data space may leave a bound that it is at.
     """
 
     latent_dim: int
@@ -48,6 +49,7 @@ class PriorContext(NamedTuple):
     encode: Callable[[Tensor], tuple[Tensor, Tensor]]
     generator: Generator
     data_range: tuple[float, float] | None = None
+    moves_bounds: bool = False
 
 
 class Prior(nn.Module):

@@ -8,6 +8,7 @@ from typing import Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from introsearch.priors.base import Components, MixturePrior, PriorContext
 
@@ -20,7 +21,9 @@ class VampPrior(MixturePrior):
         encode: the encoder, from inputs to (mu, logvar); it stays the encoder's, so its
             parameters are not this module's.
         learnable_contributions: train the weights; otherwise they stay uniform.
-        data_range: what pseudo-inputs are clamped to, if to anything.
+        data_range: what pseudo-inputs are confined to, if to anything.
+        moves_bounds: pseudo-inputs at exactly a bound have a gradient, which the published code's
+            hardtanh does not give them.
     """
 
     def __init__(
@@ -30,9 +33,11 @@ class VampPrior(MixturePrior):
         *,
         learnable_contributions: bool,
         data_range: tuple[float, float] | None = None,
+        moves_bounds: bool = False,
     ) -> None:
         super().__init__()
         self.data_range = data_range
+        self.moves_bounds = moves_bounds
         k = len(pseudo_inputs)
         self.pseudo_inputs = nn.Parameter(pseudo_inputs.detach().clone())
         self.logits = nn.Parameter(
@@ -49,11 +54,13 @@ class VampPrior(MixturePrior):
             context.encode,
             learnable_contributions=context.learnable_contributions,
             data_range=context.data_range,
+            moves_bounds=context.moves_bounds,
         )
 
     def components(self) -> Components:
         inputs: Tensor = self.pseudo_inputs
         if self.data_range is not None:
-            inputs = inputs.clamp(*self.data_range)
+            confined = torch.clamp if self.moves_bounds else functional.hardtanh
+            inputs = confined(inputs, *self.data_range)
         mu, logvar = self._encode[0](inputs)
         return Components(mu, logvar, self.logits.log_softmax(dim=0))

@@ -399,6 +399,7 @@ def _find_or_make_study_run(client: MlflowClient, study: Study, experiment_id: s
     entry = StudyEntry(
         status=Status.RUNNING,
         module_folders=study.module_folders,
+        edition=study.edition,
         expansion=fingerprint(study.to_dict(), expand(study)),
         origin=origin(),
     )

@@ -9,10 +9,11 @@ from mlflow.entities import Run
 
 from introsearch.record import artifacts
 from introsearch.record.frames import read_frame
-from introsearch.record.runs import find_experiment, read_expansion, runs_of
+from introsearch.record.runs import find_experiment, read_expansion, read_seed_runs, runs_of
 from introsearch.record.store import store_errors
 from introsearch.record.tags import StudyEntry
 from introsearch.results.result import StudyResult, choose_configurations, summary_of
+from introsearch.statuses import SETTLED
 from introsearch.study.file.loader import load_study
 from introsearch.study.model import Study
 
@@ -40,8 +41,26 @@ def load_recorded(run: Run, path: Path, *, name: str) -> Study:
     Raises:
         ConfigError: it is not legal any more.
     """
-    folders = StudyEntry.from_tags(run.data.tags).module_folders
-    return load_study(path, name=name, module_folders=[*folders, str(Path.cwd())])
+    entry = StudyEntry.from_tags(run.data.tags)
+    folders = [*entry.module_folders, str(Path.cwd())]
+    return load_study(path, name=name, module_folders=folders, edition=entry.edition)
+
+
+@store_errors
+def as_begun(client: MlflowClient, study: Study) -> Study:
+    """The study with the edition of defaults and metrics that it was begun with.
+
+    What has no trial that ended yet begins with the current one.
+    """
+    experiment = client.get_experiment_by_name(study.name)
+    run = experiment and next(runs_of(client, experiment.experiment_id, level="study"), None)
+    if not experiment or not run:
+        return study
+    begun = StudyEntry.from_tags(run.data.tags).edition
+    if begun == study.edition:
+        return study
+    trials = read_seed_runs(client, experiment.experiment_id, attributes=(), metrics=())
+    return study.of_edition(begun) if any(t.entry.status in SETTLED for t in trials) else study
 
 
 def study_run(client: MlflowClient, name: str) -> Run:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from introsearch.editions import CURRENT, FIRST
 from introsearch.statuses import Status
 from introsearch.study.model import Configuration, Stage, Trial, trial_name
 from introsearch.study.search.suggestions import Suggested
@@ -34,6 +35,7 @@ _MODULE_FOLDERS = "introsearch.module_folders"
 ITERATION = "introsearch.iteration"
 EXTRACTOR = "introsearch.extractor"
 EXPANSION = "introsearch.expansion"
+_EDITION = "introsearch.edition"
 
 _VERSION = "introsearch.version."  # and the name of a package, or python
 _ORIGIN = {
@@ -85,17 +87,20 @@ class StudyEntry:
         module_folders: where the study's own extensions were searched.
         expansion: tells whether the study file still leads to the same configurations
             (`study.search.edits.fingerprint`); empty if it was not recorded.
+        edition: what its defaults and metrics mean (`editions`).
         origin: of the last run.
     """
 
     status: Status
     module_folders: tuple[str, ...] = ()
     expansion: str = ""
+    edition: int = CURRENT
     origin: Origin = field(default_factory=Origin)
 
     def to_tags(self) -> dict[str, str]:
         return self.origin.to_tags() | {
             STATUS: self.status.value,
+            _EDITION: str(self.edition),
             _MODULE_FOLDERS: json.dumps(self.module_folders),
             EXPANSION: self.expansion,
         }
@@ -106,6 +111,7 @@ class StudyEntry:
             status=Status(tags.get(STATUS, Status.RUNNING)),
             module_folders=tuple(json.loads(tags.get(_MODULE_FOLDERS, "[]"))),
             expansion=tags.get(EXPANSION, ""),
+            edition=int(tags.get(_EDITION, FIRST)),
             origin=Origin.from_tags(tags),
         )
 

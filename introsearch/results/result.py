@@ -8,6 +8,7 @@ from functools import cached_property
 
 import pandas as pd
 
+from introsearch.editions import difference
 from introsearch.extensions import is_path, metrics_for
 from introsearch.registry import is_timing
 from introsearch.results.comparison import compare
@@ -81,6 +82,8 @@ class StudyResult:
         )
         if (self.summary["collapsed"] > 0).any():
             text += " Collapsed runs, in which a latent has no active unit, count like others."
+        if older := difference(study.edition):
+            text += f" Begun by an earlier version, {older}."
         return text + extractors_text(extractors_of(self.frame))
 
     def chosen_table(self, fmt: str) -> str:

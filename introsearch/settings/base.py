@@ -233,6 +233,31 @@ def _foreign(trainer: str) -> Iterator[None]:
         ) from error
 
 
+def settings_from_dict(trainer: str, values: Mapping[str, Any]) -> TrainerSettings:
+    """The inverse of `settings_to_dict`, also for what an earlier version wrote.
+
+    A setting that such a version did not have is what trials were then trained with, which need
+    not be what a study file means today that does not mention it (`changed_defaults`).
+
+    Raises:
+        ConfigError: as for `resolve_settings`.
+    """
+    cls = settings_class(trainer)
+    with _foreign(trainer):
+        return validated(cls, values)
+
+
+def changed_defaults(trainer: str) -> dict[str, Any]:
+    """Settings whose default is another one in study files than in older records: the older one."""
+    cls = settings_class(trainer)
+    of_file = written_fields(cls)
+    return {
+        name: field.default
+        for name, field in cls.model_fields.items()
+        if IMPLIED in field.metadata and of_file[name].default != field.default
+    }
+
+
 def settings_to_dict(settings: TrainerSettings) -> dict[str, Any]:
     """All settings as plain JSON values (tuples become lists).
 

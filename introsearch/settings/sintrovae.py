@@ -7,7 +7,7 @@ from pydantic import Field
 
 from introsearch.errors import ConfigError
 from introsearch.extensions import is_path, load, resolve
-from introsearch.settings.model import Number, Whole, registered
+from introsearch.settings.model import IMPLIED, Number, Whole, registered
 from introsearch.settings.vae import VAESettings, fill_in, protocol_for, resolve_length
 
 
@@ -27,6 +27,12 @@ class SIntroVAESettings(VAESettings):
         handover_epochs: Whole | None = Field(
             None, ge=0, description="handover_iterations in epochs of images, instead of iterations"
         )
+        detach_target: bool = Field(
+            False,
+            description="in the encoder's adversarial term, take the reconstruction whose own "
+            "reconstruction is judged as a constant, as the paper writes it and as before version "
+            "0.2. The published code does not: the same value, another gradient of the encoder",
+        )
 
     prior: Annotated[str, *registered("prior", only=("gaussian", "mog"))] = Field(
         "gaussian", description="gaussian (standard) or mog, or one of your own"
@@ -41,6 +47,7 @@ class SIntroVAESettings(VAESettings):
         ge=0,
         description="weight of the responsibilities' normalised entropy on the encoder's loss",
     )
+    detach_target: Annotated[bool, IMPLIED] = True
     intro_prior: bool = Field(False, description="train the prior in stage 2 as well (IP)")
     warmup_iterations: Whole = Field(
         ge=0,

@@ -9,7 +9,7 @@ from introsearch.errors import ConfigError
 from introsearch.extensions import data_kind
 from introsearch.settings.hardware import HardwareSettings
 from introsearch.settings.images import IMAGE_DATA, halvings_fault
-from introsearch.settings.model import Many, Number, Whole, registered
+from introsearch.settings.model import IMPLIED, Many, Number, Whole, registered
 from introsearch.settings.protocol import MAX_FID_SAMPLES, STRIDED_CHANNELS, Protocol, protocol_of
 
 _BY_PROTOCOL = (
@@ -58,6 +58,13 @@ class ModelSettings(HardwareSettings):
             description="for images: residual are those of the prior-learning benchmark (the "
             "default), strided the plain ones that EVaLP's authors train their VAEs with",
         )
+        pseudo_input_clamp: Literal["hardtanh", "clamp"] | None = Field(
+            None,
+            description="how a VampPrior's pseudo-inputs for images are confined to [0, 1]: by a "
+            "hardtanh as in the published code (the default), which moves none that is exactly 0 "
+            "or 1, as 82 % of MNIST's pixels are; or by a clamp, which moves these too, as before "
+            "version 0.2",
+        )
 
     iterations: Whole = Field(
         ge=1,
@@ -85,6 +92,7 @@ class ModelSettings(HardwareSettings):
         "gaussian", description="gaussian (standard), mog or vamp, or one of your own"
     )
     components: Whole = Field(ge=1)
+    pseudo_input_clamp: Annotated[Literal["hardtanh", "clamp"], IMPLIED] = "clamp"
     learnable_contributions: bool = Field(
         False, description="train the mixture weights; otherwise they stay uniform"
     )
@@ -269,12 +277,21 @@ def _of_prior(written: dict[str, Any]) -> dict[str, Any]:
     estimator = written["kl_estimator"]
     if estimator == "auto":
         estimator = "closed_form" if gaussian else "monte_carlo"
-    return {"components": components, "kl_estimator": estimator}
+    clamp = written["pseudo_input_clamp"] or ("hardtanh" if _has_clamp(written) else "clamp")
+    return {"components": components, "kl_estimator": estimator, "pseudo_input_clamp": clamp}
+
+
+def _has_clamp(written: dict[str, Any]) -> bool:
+    """Whether there are pseudo-inputs that are images."""
+    return data_kind(written["dataset"]) == "images" and written["prior"] in ("mog", "vamp")
 
 
 def _misplaced(written: dict[str, Any]) -> Iterator[ConfigError]:
     """What is given and does not apply to the data set."""
     dataset, kind = written["dataset"], data_kind(written["dataset"])
+    if written["pseudo_input_clamp"] == "hardtanh" and not _has_clamp(written):
+        message = f"is for images and a mog or vamp prior, not {dataset} and {written['prior']}"
+        yield ConfigError(message, key="pseudo_input_clamp", hint="leave it out")
     for name in _POINTS if kind == "images" else _IMAGES:
         if written.get(name) is not None:
             other = "points" if kind == "images" else "images"

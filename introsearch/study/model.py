@@ -1,12 +1,15 @@
 """A study, and what it expands into: configurations, and their trials."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, field_validator
 
+from introsearch.editions import CURRENT
 from introsearch.errors import ConfigError, nearest_hint
 from introsearch.extensions import is_path, metrics_for
 from introsearch.registry import METRICS, is_costly
@@ -117,6 +120,7 @@ class Study(SearchSpace):
     )
     _file: str = PrivateAttr("")
     _module_folders: tuple[str, ...] = PrivateAttr(())
+    _edition: int = PrivateAttr(CURRENT)
 
     @field_validator("tpe", mode="before")
     @classmethod
@@ -126,9 +130,29 @@ class Study(SearchSpace):
         return {} if info.data.get("method") == "tpe" else None
 
     def model_post_init(self, context: Any) -> None:
-        """Note where the study comes from, which is not part of its value."""
+        """Note where the study comes from, and what it was begun with."""
         self._file = (context or {}).get("file", "")
         self._module_folders = (context or {}).get("module_folders", ())
+        self._edition = (context or {}).get("edition", CURRENT)
+
+    def changed(self, **values: Any) -> Self:
+        """As for any model; where it comes from stays too."""
+        study = super().changed(**values)
+        return study._from(self, edition=self.edition)
+
+    def of_edition(self, number: int) -> Self:
+        """The same study, begun with another edition of defaults and metrics (`editions`)."""
+        return super().changed()._from(self, edition=number)
+
+    def _from(self, other: Study, *, edition: int) -> Self:
+        self._file, self._module_folders = other._file, other._module_folders
+        self._edition = edition
+        return self
+
+    @property
+    def edition(self) -> int:
+        """What its defaults and metrics mean (`editions`)."""
+        return self._edition
 
     @property
     def file(self) -> str:
@@ -144,10 +168,13 @@ class Study(SearchSpace):
         return self._module_folders
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Study) and self.to_dict() == other.to_dict()
+        return isinstance(other, Study) and self._value() == other._value()
 
     def __hash__(self) -> int:
-        return hash(json.dumps(self.to_dict()))
+        return hash(json.dumps(self._value()))
+
+    def _value(self) -> list[Any]:
+        return [self.to_dict(), self.edition]
 
     def contradictions(self) -> Iterator[ConfigError]:
         yield from self._of_method()

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from introsearch.data.folder import data_folder
+from introsearch.editions import FIRST
 from introsearch.files import runs_folder
 from introsearch.registry import METRICS, is_costly
 from introsearch.study.model import Study, Trial
@@ -40,6 +41,7 @@ class TrialOrder:
         module_folders: where dotted paths are searched too.
         data_folder: where data sets lie; as the environment says, unless given.
         runs_folder: where finished trials are searched; as this process says, unless given.
+        edition: what its metrics mean (`editions`); of the first, if a record does not say.
     """
 
     name: str
@@ -58,6 +60,7 @@ class TrialOrder:
     module_folders: tuple[str, ...] = ()
     data_folder: str = ""
     runs_folder: str = ""
+    edition: int = FIRST
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -88,6 +91,7 @@ def order_of(study: Study, trial: Trial, *, resources: Resources, folder: str) -
         else "",
         "added_metrics": tuple(name for name in study.metric_goals if name not in METRICS),
         "module_folders": study.module_folders,
+        "edition": study.edition,
     }
     return order_in_manner(trial, manner, folder=folder)
 

@@ -10,13 +10,14 @@ from typing import Any
 import torch
 
 from introsearch.data.folder import set_data_folder
+from introsearch.editions import of_edition
 from introsearch.errors import TrialDiverged
 from introsearch.extensions import add_module_folders, metrics_for, resolve
 from introsearch.figures.models.draw import draw_figure
 from introsearch.figures.models.images import HISTORY, Curve, draw_history
 from introsearch.files import set_runs_folder
 from introsearch.registry import is_costly
-from introsearch.settings.base import resolve_settings, settings_to_dict
+from introsearch.settings.base import settings_from_dict, settings_to_dict
 from introsearch.statuses import Status
 from introsearch.training.figure_data import ImageFigure
 from introsearch.trial.evaluation import Evaluation
@@ -51,7 +52,7 @@ class TrialRun:
         self.order = order
         self.keep_figure = keep_figure
         self.device = "cuda" if order.gpus and torch.cuda.is_available() else "cpu"
-        self.settings = resolve_settings(order.trainer, order.settings)
+        self.settings = settings_from_dict(order.trainer, order.settings)
         self.trainer = resolve("trainer", order.trainer)(
             self.settings, seed=order.seed, device=self.device
         )
@@ -104,6 +105,10 @@ class TrialRun:
         Raises:
             TrialDiverged: one of them is not finite.
         """
+        with of_edition(self.order.edition):
+            return self._values()
+
+    def _values(self) -> dict[str, float]:
         costly = self.order.costly_metrics and self.trainer.iteration >= self.end
         applicable = metrics_for(self.order.trainer, settings_to_dict(self.settings))
         names = [name for name in applicable if costly or not is_costly(name)]

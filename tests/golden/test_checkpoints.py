@@ -11,7 +11,13 @@ import pytest
 import torch
 
 from introsearch.extensions import resolve
-from introsearch.settings.base import resolve_settings, settings_to_dict
+from introsearch.settings.base import (
+    TrainerSettings,
+    changed_defaults,
+    resolve_settings,
+    settings_from_dict,
+    settings_to_dict,
+)
 
 FOLDER = Path(__file__).parent / "checkpoints"
 EXPECTED: dict[str, dict[str, Any]] = json.loads((FOLDER / "expected.json").read_text())
@@ -25,6 +31,12 @@ def read(name: str) -> dict[str, Any]:
     return state
 
 
+def settings_of(case: dict[str, Any]) -> TrainerSettings:
+    """As the parameters were understood then."""
+    older = changed_defaults(case["trainer"])
+    return resolve_settings(case["trainer"], {**older, **case["parameters"]})
+
+
 def test_every_checkpoint_is_tried():
     assert {path.name.removesuffix(".pt.gz") for path in FOLDER.glob("*.pt.gz")} == EXPECTED.keys()
 
@@ -32,16 +44,14 @@ def test_every_checkpoint_is_tried():
 @pytest.mark.parametrize("name", EXPECTED)
 def test_parameters_resolve_to_the_settings_of_then(name):
     case = EXPECTED[name]
-    assert (
-        settings_to_dict(resolve_settings(case["trainer"], case["parameters"])) == case["settings"]
-    )
-    assert settings_to_dict(resolve_settings(case["trainer"], case["settings"])) == case["settings"]
+    assert settings_to_dict(settings_of(case)) == case["settings"]
+    assert settings_from_dict(case["trainer"], case["settings"]) == settings_of(case)
 
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_a_checkpoint_goes_on_with_the_same_losses(name):
     case = EXPECTED[name]
-    settings = resolve_settings(case["trainer"], case["parameters"])
+    settings = settings_of(case)
     trainer = resolve("trainer", case["trainer"])(settings, seed=SEED)
     trainer.load_state_dict(read(name)["trainer"])
     losses = trainer.advance(ITERATIONS)
@@ -51,7 +61,7 @@ def test_a_checkpoint_goes_on_with_the_same_losses(name):
 @pytest.mark.parametrize("name", EXPECTED)
 def test_all_of_a_checkpoint_is_taken_over(name):
     case = EXPECTED[name]
-    settings = resolve_settings(case["trainer"], case["parameters"])
+    settings = settings_of(case)
     trainer = resolve("trainer", case["trainer"])(settings, seed=SEED)
     saved = read(name)["trainer"]
     assert not _same(trainer.state_dict(), saved)

@@ -122,13 +122,16 @@ def test_running_the_study_again_runs_nothing(template, tmp_path):
     before = rows(store(folder), query)
     assert len(before) == 13
     command = ["run", str(folder / "study.yaml"), f"--runs-dir={folder / 'runs'}"]
-    subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-m", "introsearch", *command],
         cwd=Path(__file__).parents[2],
         env={**os.environ, "RAY_TMPDIR": str(folder / "ray")},
         check=True,
         timeout=TIMEOUT_S,
+        stdout=subprocess.PIPE,
+        text=True,
     )
+    assert "Begun by an earlier version, it goes on without the corrections" in done.stdout
     assert rows(store(folder), query) == before
     assert rows(store(folder), "SELECT COUNT(*) FROM runs") == [(23,)]
     assert not (folder / "ray").exists()  # nor was it started

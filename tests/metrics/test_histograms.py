@@ -6,6 +6,7 @@ import torch
 from scipy.spatial.distance import jensenshannon
 from torch import nn
 
+from introsearch.editions import CURRENT, FIRST, of_edition
 from introsearch.extensions import resolve
 from introsearch.metrics.histograms import (
     NUM_BINS,
@@ -41,8 +42,12 @@ def generator():
     return torch.Generator().manual_seed(0)
 
 
-def test_values_are_those_of_the_protocol_computed_with_numpy():
-    """5,000 samples each, 100x100 bins over [-4, 4]^2, some of the model's samples outside."""
+@pytest.mark.parametrize("number", [FIRST, CURRENT])
+def test_values_are_those_of_the_protocol_computed_with_numpy(number):
+    """5,000 samples each, 100x100 bins over [-4, 4]^2, some of the model's samples outside.
+
+    Published densities are of the samples inside; those of the first edition were of all.
+    """
     v, stream = view(shift=1.5), generator()
     real, fake = (part.sample(5_000, stream).double().numpy() for part in (v.dataset, v.prior))
     window = [[-4, 4], [-4, 4]]
@@ -53,11 +58,15 @@ def test_values_are_those_of_the_protocol_computed_with_numpy():
         inside = a > 0
         return (a[inside] * (np.log(a[inside]) - np.log(b[inside] + 1e-14))).sum() / 100
 
-    a, b = p / (5_000 * 0.08**2), q / (5_000 * 0.08**2)
+    if number == FIRST:
+        a, b = p / (5_000 * 0.08**2), q / (5_000 * 0.08**2)
+    else:
+        a, b = (np.histogram2d(*x.T, bins=100, range=window, density=True)[0] for x in (real, fake))
     mean = (a + b) / 2
-    assert hist_kl_paper(v, generator()) == pytest.approx(divergence(a, b))
-    reversed_jsd = (divergence(mean, a) + divergence(mean, b)) / 2
-    assert hist_jsd_paper(v, generator()) == pytest.approx(reversed_jsd)
+    with of_edition(number):
+        assert hist_kl_paper(v, generator()) == pytest.approx(divergence(a, b))
+        reversed_jsd = (divergence(mean, a) + divergence(mean, b)) / 2
+        assert hist_jsd_paper(v, generator()) == pytest.approx(reversed_jsd)
     p, q = (np.append(h.ravel(), 5_000 - h.sum()) for h in (p, q))
     assert hist_jsd(v, generator()) == pytest.approx(jensenshannon(p, q) ** 2)
     p, q = ((h + 1 / 10_001) / 5_001 for h in (p, q))
@@ -111,3 +120,16 @@ def test_histogram_bins_rows_by_the_first_coordinate():
     counts = histogram(torch.tensor([[-3.99, 3.99], [9.0, 0.0]]), half_width=4.0)
     assert counts.sum() == 1
     assert counts[0, NUM_BINS - 1] == 1
+
+
+def test_the_published_divergences_of_a_model_that_misses_the_window():
+    """No sample inside is no density: sum p (log p - log 1e-14), and no NaN."""
+    far = view(shift=100.0)
+    real = far.dataset.sample(5_000, generator()).double().numpy()
+    p = np.histogram2d(*real.T, bins=100, range=[[-4, 4], [-4, 4]], density=True)[0]
+    p = p[p > 0]
+    expected = (p * (np.log(p) + 14 * np.log(10))).sum() / 100
+    assert hist_kl_paper(far, generator()) == pytest.approx(expected)
+    # The mean is p / 2: -p / 2 log 2 towards p, and p / 2 (log(p / 2) - log 1e-14) towards nothing.
+    both = (p / 2 * (np.log(p / 2) + 14 * np.log(10) - np.log(2))).sum()
+    assert hist_jsd_paper(far, generator()) == pytest.approx(both / 200)

@@ -266,3 +266,19 @@ def test_pseudo_inputs_of_images_are_clamped_and_those_of_points_are_not():
         )
         expected = inputs if data_range is None else inputs.clamp(0, 1)
         assert torch.equal(vamp.components().mu, expected)
+
+
+@pytest.mark.parametrize("moves_bounds", [False, True])
+def test_pseudo_inputs_at_a_bound_stay_there_as_published(moves_bounds):
+    """Four in five pixels of a handwritten digit start at exactly 0 or 1."""
+    inputs = torch.tensor([[-0.5, 0.0, 0.3, 1.0, 1.5]])
+    vamp = VampPrior(
+        inputs,
+        lambda x: (x, 0 * x),
+        learnable_contributions=False,
+        data_range=(0.0, 1.0),
+        moves_bounds=moves_bounds,
+    )
+    vamp.components().mu.sum().backward()
+    expected = [0.0, 1.0, 1.0, 1.0, 0.0] if moves_bounds else [0.0, 0.0, 1.0, 0.0, 0.0]
+    assert vamp.pseudo_inputs.grad.tolist() == [expected]

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from introsearch.editions import FIRST
 from introsearch.errors import ConfigError
 from introsearch.record import artifacts, tags
 from introsearch.record.recorder import Recorder, open_recorder
 from introsearch.record.refusal import refuse_edit
-from introsearch.record.results import study_run
+from introsearch.record.results import as_begun, read_result, read_study, study_run
 from introsearch.statuses import Status
 from introsearch.study.file.loader import load_study
 from introsearch.study.model import Study
@@ -51,8 +52,8 @@ def run_all(client: MlflowClient, study: Study, folder: Path, *, status: str) ->
 
 def everything(client: MlflowClient) -> object:
     run = study_run(client, "edited")
-    path = client.download_artifacts(run.info.run_id, artifacts.STUDY)
-    return run.data.tags, run.info.status, Path(path).read_text()
+    with artifacts.fetched(client, run, artifacts.STUDY) as path:
+        return run.data.tags, run.info.status, path.read_text()
 
 
 def test_a_new_study_is_let_through(client: MlflowClient, tmp_path: Path) -> None:
@@ -138,3 +139,27 @@ def test_a_recorded_file_that_was_cut_off_is_written_again(
     recorder = run_all(client, load(tmp_path), tmp_path, status=Status.FINISHED)
     client.log_text(recorder.study_run, text, artifacts.STUDY)
     refuse_edit(client, load(tmp_path))
+
+
+def test_a_study_goes_on_as_it_was_begun(client: MlflowClient, tmp_path: Path) -> None:
+    """With the defaults and metrics of the edition that its ended trials are of."""
+    now = load(tmp_path)
+    begun = load_study(tmp_path / "study.yaml", edition=FIRST)
+    assert as_begun(client, now) == now != begun
+    assert {c.id for c in expand(now).configurations}.isdisjoint(
+        c.id for c in expand(begun).configurations
+    )
+    recorder = open_recorder(client, begun, folder=tmp_path / begun.name)
+    assert as_begun(client, now) == now  # nothing of it has ended
+    trial = select_trials(begun, expand(begun))[0]
+    recorder.start(trial)
+    recorder.end(trial, Status.DIVERGED)
+    assert as_begun(client, now) == begun == read_study(client, begun.name)
+    assert as_begun(client, now).file == now.file
+    assert recorder.trials[trial.name].entry.manner["edition"] == FIRST
+    refuse_edit(client, as_begun(client, now))
+    # What an earlier version has recorded says nothing of editions.
+    run = study_run(client, begun.name)
+    client.delete_tag(run.info.run_id, "introsearch.edition")
+    assert as_begun(client, now) == begun == read_study(client, begun.name)
+    assert "detach_target is true" in read_result(client, begun).caption()

@@ -10,7 +10,7 @@ from introsearch.settings.vae import VAESettings
 
 # What has an effect even where a finished trial is stage 1.
 STAGE_2 = {"iterations", "dataset", "batch_size", "fit_learning_rate"}
-OF_IMAGES = {
+OF_IMAGES = {"pseudo_input_clamp", 
     "train_images", "image_folder", "image_size", "image_channels", "feature_extractor",
     "num_samples",
 }  # fmt: skip

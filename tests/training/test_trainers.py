@@ -211,6 +211,7 @@ EVERY_TERM = (
     *((column, {}) for column in ("ip_lc-r", "images-ip_lc-r")),
     ("ip_lc-r", {"gamma": 1.5, "gamma_r": 0.7, "alpha": 3.0}),
     ("images-ip_lc-r", {"gamma_r": 0.7}),
+    ("ip_lc-r", {"detach_target": True}),
 )
 
 

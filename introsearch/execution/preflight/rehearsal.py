@@ -16,7 +16,7 @@ from introsearch.errors import ConfigError
 from introsearch.execution.crashes import crash_reason
 from introsearch.planning.calibration import local_resources
 from introsearch.sample_sizes import few_samples
-from introsearch.settings.base import resolve_settings, settings_to_dict
+from introsearch.settings.base import settings_from_dict, settings_to_dict
 from introsearch.statuses import Status
 from introsearch.study.file.loader import at_place
 from introsearch.study.group_label import group_label
@@ -113,7 +113,7 @@ def _try(study: Study, configuration: Configuration, *, folder: str) -> Evaluati
 
 
 def _order(study: Study, configuration: Configuration, *, folder: str) -> TrialOrder:
-    settings = resolve_settings(configuration.trainer, configuration.settings)
+    settings = settings_from_dict(configuration.trainer, configuration.settings)
     with suppress(ConfigError):  # a trainer of the user's own may have other phases
         settings = settings.shortened(_ITERATIONS)
     short = settings_to_dict(settings)

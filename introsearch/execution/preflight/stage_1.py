@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from introsearch.errors import ConfigError
 from introsearch.files import kept_checkpoints
-from introsearch.settings.base import resolve_settings
+from introsearch.settings.base import settings_from_dict
 from introsearch.study.file.loader import at_place
 from introsearch.study.model import Configuration, Study
 from introsearch.study.search.expand import expand
@@ -44,7 +44,7 @@ def _check(configuration: Configuration, study: Study, tracking_uri: str | None)
     from introsearch.settings.latent import LatentPriorSettings
     from introsearch.training.latent.stage_1 import read_stage_1
 
-    settings = resolve_settings(configuration.trainer, configuration.settings)
+    settings = settings_from_dict(configuration.trainer, configuration.settings)
     assert isinstance(settings, LatentPriorSettings)  # others have no such setting
     for seed in dict.fromkeys((*study.seeds.select, *study.seeds.report)):
         name = settings.stage_1_of(seed)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from introsearch.editions import CURRENT
 from introsearch.errors import ConfigError
 from introsearch.extensions import add_module_folders
 from introsearch.settings.model import validated
@@ -25,6 +26,7 @@ def load_study(
     overrides: Sequence[str] = (),
     name: str | None = None,
     module_folders: Sequence[str] | None = None,
+    edition: int = CURRENT,
 ) -> Study:
     """Read, override and validate a study file, including every configuration it expands into.
 
@@ -34,6 +36,7 @@ def load_study(
         name: another name for the study than the file's.
         module_folders: where the modules of dotted paths are searched too; the file's folder and
             the current one unless given.
+        edition: what its defaults and metrics mean (`editions`).
 
     Raises:
         ConfigError: for all that is wrong; with file, line, key and what would be right.
@@ -47,7 +50,8 @@ def load_study(
     add_module_folders(module_folders)
     if name is not None or document.data.get("name") is None:
         document.data["name"] = name if name is not None else Path(document.file).stem
-    return _read_study(document, module_folders=tuple(module_folders))
+    context = {"module_folders": tuple(module_folders), "edition": edition}
+    return _read_study(document, context=context)
 
 
 def at_place(error: ConfigError, path: str | Path, *, overrides: Sequence[str] = ()) -> ConfigError:
@@ -67,11 +71,10 @@ def _read(path: str | Path, overrides: Sequence[str]) -> Document:
     return document
 
 
-def _read_study(document: Document, *, module_folders: tuple[str, ...]) -> Study:
+def _read_study(document: Document, *, context: Mapping[str, Any]) -> Study:
     """Every key and value by itself first, then what they are together."""
-    context = {"file": document.file, "module_folders": module_folders}
     try:
-        study = validated(Study, document.data, context=context)
+        study = validated(Study, document.data, context={"file": document.file, **context})
     except ConfigError as error:
         faults = [error, *_faults_of_space(document.data, error)]
         raise document.located(ConfigError.of(faults)) from None

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from introsearch.editions import CURRENT
 from introsearch.errors import ConfigError
-from introsearch.settings.base import resolve_settings, settings_to_dict
+from introsearch.settings.base import changed_defaults, resolve_settings, settings_to_dict
 from introsearch.study.identity import identity
 from introsearch.study.model import Configuration, Stage, Study, Trial, trial_name
 from introsearch.study.search.checks import check_apart, check_configuration, check_groups
@@ -165,8 +166,9 @@ def _samples(study: Study) -> dict[str, list[tuple[Space, dict[str, Any]]]]:
 def resolve_point(study: Study, space: Space, values: Mapping[str, Any]) -> Point:
     """Let the trainer validate one point and fill in its defaults."""
     trainer = study.trainer_of(space.variant)
+    older = {} if study.edition == CURRENT else changed_defaults(trainer)
     try:
-        settings = resolve_settings(trainer, values)
+        settings = resolve_settings(trainer, {**older, **values})
     except ConfigError as error:
         raise in_file(study, space.variant, error, values=values) from None
     check_configuration(study, space.variant, settings)

@@ -9,7 +9,7 @@ import torch
 
 from introsearch.errors import ConfigError
 from introsearch.files import kept_checkpoints, runs_folder
-from introsearch.settings.base import resolve_settings
+from introsearch.settings.base import settings_from_dict
 from introsearch.settings.images import IMAGE_DATA
 from introsearch.settings.latent import LatentPriorSettings
 from introsearch.settings.vae import VAESettings
@@ -94,5 +94,5 @@ def _read_file(path: Path) -> FinishedTrial:
             key=_KEY,
             hint="run its study again under another --name",
         )
-    settings: Any = resolve_settings(what["trainer"], what["settings"])
+    settings: Any = settings_from_dict(what["trainer"], what["settings"])
     return FinishedTrial(what["trainer"], settings, what["seed"], content["trainer"])

@@ -135,9 +135,11 @@ class SIntroVAE(VAE):
     ) -> dict[str, Tensor]:
         s = self.settings
         generated = torch.cat([fake, recon]).detach()
+        target = generated if s.detach_target else torch.cat([fake.detach(), recon])
         q_generated = self._encode_both(generated)
         with as_constant(self.decoder):
-            rec_fake, rec_recon = self._reconstruction_error(generated, q_generated).chunk(2)
+            errors = self._reconstruction_error(target, q_generated)
+        rec_fake, rec_recon = errors.chunk(2)
         everything = Posterior(*(torch.cat(pair) for pair in zip(q, q_generated, strict=True)))
         kl, kl_fake, kl_recon = self._kl(everything, frozen_prior=True).chunk(3)
         loss = encoder_loss(
@@ -200,8 +202,8 @@ class SIntroVAE(VAE):
         q: Posterior = apply_to_parts(self.encode, generated, 2)
         return q
 
-    def _reconstruction_error(self, generated: Tensor, q: Posterior) -> Tensor:
-        return squared_error(generated, apply_to_parts(self.decode, self._draw(q), 2))
+    def _reconstruction_error(self, target: Tensor, q: Posterior) -> Tensor:
+        return squared_error(target, apply_to_parts(self.decode, self._draw(q), 2))
 
     def _rec_generated(self, generated: Tensor) -> Tensor | None:
         s = self.settings

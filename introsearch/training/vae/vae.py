@@ -78,6 +78,7 @@ class VAE(Trainer):
                 encode=self.encoder,
                 generator=stream,
                 data_range=(0.0, 1.0) if self.dataset.kind == "images" else None,
+                moves_bounds=s.pseudo_input_clamp == "clamp",
             )
         )
 

@@ -78,7 +78,7 @@ def test_other_rules(old: str, new: str, key: str, small: str, load: Load) -> No
     ("old", "new", "num_lost", "keys"),
     [
         ("iterations: 30000", "iterations: 40000", 18, ["parameters.iterations"]),
-        ("values: [0.1, 0.3]", "values: [0.1, 0.2]", 8, ["parameters.beta_kl"]),
+        ("values: [0.1, 0.3]", "values: [0.1, 0.2]", 10, ["parameters.beta_kl"]),
         ("[8gaussians, rings]", "[rings]", 10, ["parameters.dataset"]),
         ("components: 8", "components: 9", 8, ["variants.ip.components"]),
         ("sg: {", "gauss: {", 10, ["variants.sg.prior"]),
