@@ -14,7 +14,11 @@ _NUMBERS = ("metric", "mean", "std", "n", "source")
 
 
 class Published(NamedTuple):
-    """A published mean over n seeds, its standard deviation, and both as they were printed."""
+    """A published mean over n seeds, its standard deviation, and both as they were printed.
+
+    The deviation is numpy's by default (ddof=0): that of the seeds themselves, not an estimate from
+    them.
+    """
 
     mean: float
     std: float
@@ -77,12 +81,12 @@ def difference_in_errors(mean: float, std: float, n: int, published: Published) 
     """How far a mean is from a published one, in standard errors of the difference.
 
     Returns:
-        (mean - published) / sqrt(std^2 / n + published std^2 / published n); NaN without a spread
-        on either side.
+        (mean - published) / sqrt(std^2 / n + published std^2 / (published n - 1)), ours being of
+        ddof=1 and the published one of ddof=0; NaN without a spread on either side.
     """
-    if n < 2 or math.isnan(std) or math.isnan(published.std):
+    if min(n, published.n) < 2 or math.isnan(std) or math.isnan(published.std):
         return math.nan
-    error = math.sqrt(std**2 / n + published.std**2 / published.n)
+    error = math.sqrt(std**2 / n + published.std**2 / (published.n - 1))
     return (mean - published.mean) / error if error else math.nan
 
 

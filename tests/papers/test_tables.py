@@ -169,7 +169,9 @@ def test_published_rows_are_found_by_settings() -> None:
 
 def test_differences_without_a_spread() -> None:
     theirs = Published(1.0, 0.5, 5, "")
-    assert difference_in_errors(2.0, 0.0, 3, theirs) == pytest.approx(1 / (0.5 / math.sqrt(5)))
+    # The error of a mean of five, from their own spread: 0.5 sqrt(5 / 4) / sqrt(5).
+    assert difference_in_errors(2.0, 0.0, 3, theirs) == pytest.approx(1 / (0.5 / math.sqrt(4)))
+    assert math.isnan(difference_in_errors(2.0, 0.5, 3, Published(1.0, 0.0, 1, "")))
     assert math.isnan(difference_in_errors(2.0, math.nan, 1, theirs))
     assert math.isnan(difference_in_errors(2.0, 0.5, 3, Published(1.0, math.nan, 5, "")))
     assert math.isnan(difference_in_errors(2.0, 0.0, 3, Published(1.0, 0.0, 5, "")))
