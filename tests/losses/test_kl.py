@@ -1,7 +1,9 @@
+import pytest
 import torch
 from torch.distributions import Independent, Normal, kl_divergence
 
 from introsearch.losses.kl import (
+    LOG_2PI,
     gaussian_entropy,
     kl_monte_carlo,
     kl_standard_normal,
@@ -58,3 +60,17 @@ def test_exact_entropy_has_the_gradient_of_the_sampled_one():
         strict=True,
     ):
         torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("s", [0.1, 0.5, 2.0])
+def test_noise_of_the_estimate_with_exact_and_with_sampled_entropy(s):
+    """One dimension, a standard normal prior, mu = 0.7: which is less noisy turns at s = 1/2."""
+    noise = torch.randn(1, 400_000, 1, generator=torch.Generator().manual_seed(0)).double()
+    mu, logvar = torch.full((400_000, 1), 0.7).double(), torch.full((400_000, 1), s).double().log()
+    exact = kl_monte_carlo(mu, logvar, log_prob=StandardGaussian(1).log_prob, noise=noise)
+    sampled = (
+        exact + gaussian_entropy(logvar) - 0.5 * (noise[0, :, 0] ** 2 + LOG_2PI + logvar[:, 0])
+    )
+    assert exact.var().item() == pytest.approx(0.49 * s + s**2 / 2, rel=0.02)
+    assert sampled.var().item() == pytest.approx(0.49 * s + (s - 1) ** 2 / 2, rel=0.02)
+    assert sampled.mean().item() == pytest.approx(exact.mean().item(), abs=0.01)
