@@ -39,8 +39,8 @@ def kl_monte_carlo(
     larger with it where variances of the posterior are small, and smaller where they are large. For
     a standard normal prior, one draw and dimension have the variance mu^2 s + s^2 / 2 with the
     exact entropy and mu^2 s + (s - 1)^2 / 2 without, s being the posterior's variance: s = 1/2
-    divides them. A control variate s (noise^2 - 1) / 2 would remove the second term for that prior, and add
-    to it for mixtures whose components have variances above 2.
+    divides them. A control variate s (noise^2 - 1) / 2 would remove the second term for that prior,
+    and add to it for mixtures whose components have variances above 2.
 
     Args:
         mu: [B, L] posterior means.
