@@ -18,7 +18,7 @@ import pytest
 from introsearch.record import tags
 from introsearch.statuses import Status
 from tests.slurm.conftest import FakeSlurm, kill, processes_with
-from tests.test_end_to_end import STUDY, Study
+from tests.test_end_to_end import INLINE, STUDY, Study
 
 LONGER = (  # trials, and fewer of them
     STUDY.replace("[0.1, 0.2, 0.5]", "[0.1, 0.5]")
@@ -89,12 +89,12 @@ def study(slurm: FakeSlurm, tmp_path: Path, empty_database: Path) -> Iterator[Cl
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[Study]:
-    """The same study on this machine, left alone; it runs beside the first test."""
+    """The same study in a process of this machine, left alone; it runs beside the first test."""
     study = Study(tmp_path_factory.mktemp("local") / "study", empty_database)
     study.file.write_text(LONGER)
     study.timeout_s = TIMEOUT_S
     try:
-        study.start()
+        study.start(*INLINE)
         yield study
     finally:
         study.kill_session()
