@@ -134,7 +134,7 @@ def data_kind(dataset: str) -> str:
 
 
 def metrics_for(trainer: str, settings: Mapping[str, Any]) -> list[str]:
-    """The registered metrics that apply to a configuration, by the rule of `MetricEntry`.
+    """The registered metrics that apply to a configuration unasked, by the rule of `MetricEntry`.
 
     Args:
         trainer: as a study file names it.
@@ -144,7 +144,11 @@ def metrics_for(trainer: str, settings: Mapping[str, Any]) -> list[str]:
     Raises:
         ConfigError: as for `check_name`, of the data set.
     """
-    return [name for name in METRICS if not misfit(name, trainer, settings=settings)]
+    return [
+        name
+        for name, entry in METRICS.items()
+        if not entry.asked and not misfit(name, trainer, settings=settings)
+    ]
 
 
 def misfit(metric: str, trainer: str, *, settings: Mapping[str, Any]) -> str:

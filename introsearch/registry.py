@@ -50,6 +50,7 @@ class MetricEntry:
             compared by it, and tables, which come out the same on every run, leave it out.
         features: it compares features of images, and means nothing without their extractor.
         counts_units: it counts a latent's active units; a trial has collapsed if there are none.
+        asked: it is computed only for studies whose `metrics` or `metric` name it.
     """
 
     module: str
@@ -61,6 +62,7 @@ class MetricEntry:
     timing: bool = False
     features: bool = False
     counts_units: bool = False
+    asked: bool = False
 
 
 DATASETS: dict[str, DatasetEntry] = {
@@ -142,6 +144,11 @@ METRICS: dict[str, MetricEntry] = {
     "kid_gen": MetricEntry("generation", "images", features=True, costly=True),
     "precision_gen": MetricEntry("generation", "images", "maximize", features=True, costly=True),
     "recall_gen": MetricEntry("generation", "images", "maximize", features=True, costly=True),
+    "fid_gen_paper": MetricEntry("published", "images", features=True, costly=True, asked=True),
+    "fid_rec_paper": MetricEntry("published", "images", features=True, costly=True, asked=True),
+    "responsibility_entropy_paper": MetricEntry(
+        "published", "images", "maximize", costly=True, asked=True
+    ),
     "svm_2k": MetricEntry("representation", "images", "maximize", costly=True),
     "svm_10k": MetricEntry("representation", "images", "maximize", costly=True),
     "knn_5": MetricEntry("representation", "images", "maximize", costly=True),
@@ -181,3 +188,8 @@ def is_costly(metric: str) -> bool:
 def is_timing(metric: str) -> bool:
     """Whether a metric is a wall time, never twice the same."""
     return metric in METRICS and METRICS[metric].timing
+
+
+def is_asked(metric: str) -> bool:
+    """Whether a metric is computed only where a study names it: one's own, and some registered."""
+    return metric not in METRICS or METRICS[metric].asked

@@ -60,8 +60,8 @@ def measure(order: TrialOrder) -> Measurement:
     trainer.advance(_WARM_UP + 2)
     with FlopCounterMode(display=False) as counter:
         trainer.advance(1)
-    names = metrics_for(order.trainer, settings_to_dict(settings))
-    often = [*(n for n in names if not is_costly(n)), *order.added_metrics]
+    names = [*metrics_for(order.trainer, settings_to_dict(settings)), *order.added_metrics]
+    often = [n for n in names if not is_costly(n)]
     costly = [n for n in names if is_costly(n)]
     least = partial(watch.least_seconds, calls=_ROUNDS, patience_s=PATIENCE)
     evaluation = least(lambda: (trainer.evaluate(often), trainer.details()))

@@ -17,6 +17,7 @@ from introsearch.errors import ConfigError
 from introsearch.metrics.classifier import trained_classifier
 from introsearch.metrics.fidelity import import_fidelity
 from introsearch.metrics.image_batches import BATCH
+from introsearch.nets.batch_norm import without_fixed_statistics
 
 INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
 INCEPTION_LAYER = "2048"  # pool3, the published choice
@@ -54,21 +55,32 @@ def extractor_for(data: ImageData, kind: str) -> Extractor:
     return _of_classifier(data) if kind == "classifier" else _of_inception(data)
 
 
-def _of_classifier(data: ImageData) -> Extractor:
+@lru_cache(maxsize=2)
+def batchwise_extractor(data: ImageData, kind: str) -> Extractor:
+    """The same network, normalising each batch by itself: arguments and errors as before."""
+    extractor = _of_classifier if kind == "classifier" else _of_inception
+    return extractor(data, batchwise=True)
+
+
+def _of_classifier(data: ImageData, *, batchwise: bool = False) -> Extractor:
     net, accuracy = trained_classifier(data)
     name = f"classifier {_digest(net)} ({accuracy:.1%} of test images right)"
-    return Extractor(name, lambda images: net.body(to_float(images)))
+    body = without_fixed_statistics(net.body) if batchwise else net.body
+    return Extractor(name, lambda images: body(to_float(images)))
 
 
-def _of_inception(data: ImageData) -> Extractor:
+def _of_inception(data: ImageData, *, batchwise: bool = False) -> Extractor:
     net = load_inception().to(data.train.images.device)
+    name = f"inception {_digest(net)}"
+    if batchwise:
+        net = without_fixed_statistics(net)
 
     def features(images: Tensor) -> Tensor:
         colour = images.expand(-1, 3, -1, -1)  # grey images are repeated
         output: Tensor = net(colour)[0]
         return output
 
-    return Extractor(f"inception {_digest(net)}", features)
+    return Extractor(name, features)
 
 
 def load_inception() -> Any:

@@ -7,6 +7,7 @@ every number's meaning: see `metrics.features`, which also says why torch-fideli
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -95,7 +96,7 @@ def _real(view: ModelView) -> dict[str, Tensor]:
 
     def make() -> dict[str, Tensor]:
         features = extractor.of(images)
-        return {**_statistics(features), "features": features[:_MOST_COMPARED].clone()}
+        return {**statistics(features), "features": features[:_MOST_COMPARED].clone()}
 
     if "real" not in view.memo:
         view.memo["real"] = cached("features", key, make)
@@ -103,7 +104,7 @@ def _real(view: ModelView) -> dict[str, Tensor]:
     return real
 
 
-def _statistics(features: Tensor) -> dict[str, Tensor]:
+def statistics(features: Tensor) -> dict[str, Tensor]:
     """Mean and covariance of [N, F] features, in double precision."""
     fid = import_fidelity().metric_fid
     found: dict[str, Any] = fid.fid_features_to_statistics(features.double())
@@ -111,10 +112,16 @@ def _statistics(features: Tensor) -> dict[str, Tensor]:
 
 
 def _fid(view: ModelView, features: Tensor) -> float:
+    return frechet_distance(features, _real(view))
+
+
+def frechet_distance(features: Tensor, real: Mapping[str, Tensor]) -> float:
+    """Between Gaussians of the same moments as [N, F] features, and of `statistics` of others."""
     if not features.isfinite().all():
         return float("nan")
-    fake, real = _statistics(features), _real(view)
-    ours, theirs = ({k: s[k].numpy() for k in ("mu", "sigma")} for s in (fake, real))
+    ours, theirs = (
+        {k: s[k].numpy() for k in ("mu", "sigma")} for s in (statistics(features), real)
+    )
     fid = import_fidelity().metric_fid
     return float(fid.fid_statistics_to_metric(ours, theirs, verbose=False)[fid.KEY_METRIC_FID])
 

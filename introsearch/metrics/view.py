@@ -22,6 +22,7 @@ class ModelView:
         prior: over latent points.
         num_samples: images that a comparison with the train split generates.
         feature_extractor: whose features it compares, see `metrics.features`.
+        batch_size: of its training.
         memo: what several metrics of one evaluation share, by whoever computed it first.
     """
 
@@ -31,4 +32,5 @@ class ModelView:
     prior: Prior
     num_samples: int = 10_000
     feature_extractor: str = "classifier"
+    batch_size: int = 128
     memo: dict[str, Any] = field(default_factory=dict)

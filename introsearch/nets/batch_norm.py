@@ -67,3 +67,13 @@ def with_fixed_statistics(net: Net, batches: Iterable[Tensor]) -> Net:
         for batch in batches:
             fixed(batch)
     return fixed.eval()
+
+
+def without_fixed_statistics(net: Net) -> Net:
+    """A copy of `net` that normalises each batch by itself, in every mode."""
+    free = copy.deepcopy(net)
+    for layer in free.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.track_running_stats = False
+            layer.running_mean = layer.running_var = layer.num_batches_tracked = None
+    return free

@@ -70,7 +70,7 @@ def _measure_trial(study: Study, configuration: Configuration, resources: Resour
     """
     trial = _short_trial(study, configuration, resources)
     applicable = metrics_for(configuration.trainer, configuration.settings)
-    costly = [name for name in applicable if is_costly(name)]
+    costly = [name for name in (*applicable, *trial.added_metrics) if is_costly(name)]
     sizes: list[int] = []
     prepare_process(trial)
     run = TrialRun(trial, keep_figure=lambda name, iteration, png: sizes.append(len(png)))

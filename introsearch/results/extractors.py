@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import pandas as pd
 
 from introsearch.errors import ConfigError
@@ -58,12 +60,25 @@ def with_extractors(summary: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
     return summary.assign(extractor=names.where(compares, ""))
 
 
-def extractors_text(extractors: dict[str, str]) -> str:
-    """A sentence for a caption, with a blank before; empty if there are none."""
+def extractors_text(extractors: dict[str, str], *, asked: Collection[str] = ()) -> str:
+    """A sentence for a caption, with a blank before; empty if there are none.
+
+    Args:
+        extractors: by data set, as of `extractors_of`.
+        asked: metrics of the table that not all tables have.
+    """
     if not extractors:
         return ""
     listed = "; ".join(f"{dataset}: {name}" for dataset, name in extractors.items())
-    return f" {', '.join(_comparing())} compare features of {listed}."
+    usual = [name for name in _comparing() if not METRICS[name].asked]
+    text = f" {', '.join(usual)} compare features of {listed}."
+    published = [name for name in _comparing() if METRICS[name].asked and name in asked]
+    if published:
+        text += (
+            f" {', '.join(published)} let it normalise each batch by itself, as the published "
+            "numbers do, which are several times smaller for that."
+        )
+    return text
 
 
 def _comparing() -> list[str]:

@@ -9,7 +9,7 @@ from functools import cached_property
 import pandas as pd
 
 from introsearch.editions import difference
-from introsearch.extensions import is_path, metrics_for
+from introsearch.extensions import is_path, misfit
 from introsearch.registry import is_timing
 from introsearch.results.comparison import compare
 from introsearch.results.extractors import extractors_of, extractors_text, with_extractors
@@ -84,7 +84,7 @@ class StudyResult:
             text += " Collapsed runs, in which a latent has no active unit, count like others."
         if older := difference(study.edition):
             text += f" Begun by an earlier version, {older}."
-        return text + extractors_text(extractors_of(self.frame))
+        return text + extractors_text(extractors_of(self.frame), asked=self.metrics)
 
     def chosen_table(self, fmt: str) -> str:
         """The settings of each group's chosen configuration in which configurations differ."""
@@ -114,14 +114,11 @@ def _applicable(summary: pd.DataFrame, expansion: Expansion) -> list[bool]:
 
     One of the user's own always does, and any does where no configuration is chosen yet.
     """
-    chosen = set(summary["config_id"])
-    known = {
-        c.id: set(metrics_for(c.trainer, c.settings))
-        for c in expansion.configurations
-        if c.id in chosen
-    }
+    known = {c.id: c for c in expansion.configurations}
     return [
-        is_path(metric) or identity not in known or metric in known[identity]
+        is_path(metric)
+        or identity not in known
+        or not misfit(metric, known[identity].trainer, settings=known[identity].settings)
         for identity, metric in zip(summary["config_id"], summary["metric"], strict=True)
     ]
 

@@ -11,8 +11,8 @@ from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, field_v
 
 from introsearch.editions import CURRENT
 from introsearch.errors import ConfigError, nearest_hint
-from introsearch.extensions import is_path, metrics_for
-from introsearch.registry import METRICS, is_costly
+from introsearch.extensions import is_path, metrics_for, misfit
+from introsearch.registry import METRICS, is_asked, is_costly
 from introsearch.settings.base import settings_class, written_fields
 from introsearch.settings.model import Many, Whole
 from introsearch.study.sections import Budget, EarlyTermination, Metric, Resources, Seeds, Tpe
@@ -91,7 +91,9 @@ class Study(SearchSpace):
         examples=["{name: hist_kl_paper, goal: minimize}"],
     )
     metrics: Many[Metric] = Field(
-        (), description="of your own, reported beside the registered ones and `metric`"
+        (),
+        description="reported beside `metric` and the registered ones: of your own, or registered "
+        "ones that are computed for whoever asks, as fid_gen_paper",
     )
     groups: Many[str] = Field(
         min_length=1,
@@ -237,13 +239,24 @@ class Study(SearchSpace):
             )
         names = [self.metric.name, *(metric.name for metric in self.metrics)]
         for i, name in enumerate(names[1:]):
-            if not is_path(name):
-                hint = "metrics is for your own, e.g. {name: my_module:my_metric, goal: ...}"
-                message = f"{name} is always reported"
+            if not is_asked(name):
+                asked = ", ".join(known for known in METRICS if is_asked(known))
+                hint = f"metrics is for {asked} and your own, e.g. my_module:my_metric"
+                message = f"{name} is reported wherever it applies"
                 yield ConfigError(message, key=f"metrics.{i}.name", hint=f"remove it; {hint}")
+            elif not is_path(name) and (fault := self._fault_of_metric(name)):
+                yield ConfigError(f"{name} {fault}", key=f"metrics.{i}.name", hint="remove it")
             elif name in names[: i + 1]:
                 message = f"{name} is listed twice"
                 yield ConfigError(message, key=f"metrics.{i}.name", hint="keep one")
+
+    def _fault_of_metric(self, name: str) -> str:
+        """Why a registered metric applies to nothing that is trained; empty if it does."""
+        faults = [
+            misfit(name, trainer, settings={"dataset": dataset})
+            for trainer, dataset in self._trained_on()
+        ]
+        return faults[0] if faults and all(faults) else ""
 
     @property
     def interval(self) -> tuple[int, Literal["iterations", "epochs"]]:
@@ -260,12 +273,12 @@ class Study(SearchSpace):
 
     @property
     def metric_goals(self) -> dict[str, str]:
-        """The goal of every metric that is computed, by name: one's own first, then registered.
+        """The goal of every metric that is computed, by name: what is asked for first.
 
         It is empty for a registered metric of which no value is better than another, unless it is
         what trials are compared by.
         """
-        own = {m.name: m.goal for m in (self.metric, *self.metrics) if is_path(m.name)}
+        asked = {m.name: m.goal for m in (self.metric, *self.metrics) if is_asked(m.name)}
         applicable = {
             name
             for trainer, dataset in self._trained_on()
@@ -274,7 +287,7 @@ class Study(SearchSpace):
         known = {name: m.goal for name, m in METRICS.items() if name in applicable}
         if self.metric.name in known:
             known[self.metric.name] = self.metric.goal
-        return own | known
+        return asked | known
 
     def _trained_on(self) -> set[tuple[str, str | None]]:
         """Trainers and data sets of all variants; None is for trainers without such a setting."""

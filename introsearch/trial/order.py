@@ -8,9 +8,10 @@ from typing import Any
 
 from introsearch.data.folder import data_folder
 from introsearch.editions import FIRST
+from introsearch.extensions import is_path, misfit
 from introsearch.files import runs_folder
-from introsearch.registry import METRICS, is_costly
-from introsearch.study.model import Study, Trial
+from introsearch.registry import is_asked, is_costly
+from introsearch.study.model import Configuration, Study, Trial
 from introsearch.study.sections import Resources
 from introsearch.study.stopping.schedule import interval_of, rungs_of
 
@@ -37,7 +38,7 @@ class TrialOrder:
         cpus: threads to use.
         gpus: share of a GPU; 0 trains on the CPU.
         averaged_metric: a metric to compute with averaged weights too, for early termination.
-        added_metrics: dotted paths of metrics to compute beside the registered ones.
+        added_metrics: metrics to compute beside those that all such trials have.
         module_folders: where dotted paths are searched too.
         data_folder: where data sets lie; as the environment says, unless given.
         runs_folder: where finished trials are searched; as this process says, unless given.
@@ -89,11 +90,21 @@ def order_of(study: Study, trial: Trial, *, resources: Resources, folder: str) -
         "averaged_metric": study.metric.name
         if trial.stage == "select" and study.compared_metric != study.metric.name
         else "",
-        "added_metrics": tuple(name for name in study.metric_goals if name not in METRICS),
+        "added_metrics": _asked(study, configuration),
         "module_folders": study.module_folders,
         "edition": study.edition,
     }
     return order_in_manner(trial, manner, folder=folder)
+
+
+def _asked(study: Study, configuration: Configuration) -> tuple[str, ...]:
+    """What the study asks for, and applies to a configuration."""
+    trainer, settings = configuration.trainer, configuration.settings
+    return tuple(
+        name
+        for name in study.metric_goals
+        if is_asked(name) and (is_path(name) or not misfit(name, trainer, settings=settings))
+    )
 
 
 def order_in_manner(trial: Trial, manner: Mapping[str, Any], *, folder: str = "") -> TrialOrder:

@@ -111,8 +111,9 @@ class TrialRun:
     def _values(self) -> dict[str, float]:
         costly = self.order.costly_metrics and self.trainer.iteration >= self.end
         applicable = metrics_for(self.order.trainer, settings_to_dict(self.settings))
-        names = [name for name in applicable if costly or not is_costly(name)]
-        metrics: dict[str, float] = self.trainer.evaluate([*names, *self.order.added_metrics])
+        wanted = [*applicable, *self.order.added_metrics]
+        names = [name for name in wanted if costly or not is_costly(name)]
+        metrics: dict[str, float] = self.trainer.evaluate(names)
         for name, value in metrics.items():
             if not math.isfinite(value):
                 raise TrialDiverged(f"metric {name!r}", iteration=self.trainer.iteration)

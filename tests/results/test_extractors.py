@@ -15,6 +15,8 @@ def test_each_data_set_has_its_own():
     text = extractors_text(found)
     metrics = "fid_gen, fid_rec, kid_gen, precision_gen, recall_gen"
     assert text == f" {metrics} compare features of digits: a 1; mnist: b."
+    asked = extractors_text(found, asked=["fid_gen_paper"])
+    assert asked.startswith(f"{text} fid_gen_paper let it normalise each batch by itself")
 
 
 def test_a_mixture_is_refused():

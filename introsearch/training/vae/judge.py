@@ -51,6 +51,7 @@ class Judge:
             prior,
             num_samples=sample_size(s.num_samples),
             feature_extractor=s.feature_extractor,
+            batch_size=s.batch_size,
         )
 
     def extractor(self, view: ModelView) -> str:
