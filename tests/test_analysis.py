@@ -47,6 +47,7 @@ IMAGES = """\
 name: images
 trainer: sintrovae
 metric: {name: fid_gen}
+metrics: [{name: fid_gen_paper}, {name: responsibility_entropy_paper}]
 groups: [dataset, variant]
 seeds: {select: [0], report: [1, 2, 3]}
 parameters: {dataset: digits, batch_size: 64, epochs: 4, warmup_epochs: 1, handover_epochs: 1}

@@ -306,7 +306,7 @@ def test_the_rest_of_the_program_knows_what_was_suggested(
 ) -> None:
     site = make_site()
     with pytest.raises(Killed):
-        site.run(at_once=4, kill_after=40)
+        site.run(at_once=4, kill_after=25)
     expansion = read_expansion(site.client, study)
     made = {group: len(members) for group, members in expansion.members.items()}
     assert all(0 < n < 7 for n in made.values())

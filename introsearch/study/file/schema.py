@@ -10,7 +10,7 @@ import copy
 import functools
 
 from introsearch.extensions import PATH
-from introsearch.registry import METRICS, TRAINERS
+from introsearch.registry import METRICS, TRAINERS, is_asked
 from introsearch.settings.base import settings_class, written_type
 from introsearch.settings.model import Section
 from introsearch.settings.reference import page, settings_table
@@ -27,7 +27,8 @@ def study_schema() -> Schema:
     properties = schema["properties"]
     properties["metric"] = _metric(properties["metric"])
     own = properties["metrics"]["items"]
-    own["properties"]["name"] = own_path("metric")
+    asked = [name for name in METRICS if is_asked(name)]
+    own["properties"]["name"] = {"anyOf": [{"enum": asked}, own_path("metric")]}
     properties["metrics"]["items"] = _metric(own)
     properties["parameters"] |= _parameters()
     (variant,) = properties["variants"].pop("patternProperties").values()
