@@ -115,7 +115,7 @@ def test_settings_of_an_own_trainer_are_not_known(small: str) -> None:
         ("select: [0]", "select: [-1]", "less than the minimum"),
         ("eta: 3", "eta: 1", "less than the minimum of 2"),
         ("name: small", "name: ../small", "does not match"),
-        ("name: small", "metrics: [{name: hist_kl, goal: minimize}]", "does not match"),
+        ("name: small", "metrics: [{name: hist_kl, goal: minimize}]", "is not valid under any"),
         ("name: small", "evaluate_every: 0", "less than the minimum"),
         ("name: small", "budget: {max_hours: 0}", "less than or equal"),
     ],
