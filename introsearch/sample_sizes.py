@@ -20,7 +20,7 @@ def sample_size(n: int, *, few: int | None = None) -> int:
 
 @contextmanager
 def few_samples(most: int) -> Iterator[None]:
-    """In here, data sets keep their first images alone and metrics draw few samples.
+    """In here, data sets keep few images and metrics draw few samples.
 
     What comes out is quick, and worth nothing.
 

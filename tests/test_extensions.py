@@ -318,7 +318,7 @@ EDITS = [
     ("goal: maximize", "goal: max", "metric.goal", 3, "'max'", "maximize"),
     ("M:one, goal: minimize", "M:one", "metrics.0.goal", 5, "missing", "goal: minimize"),
     ("name: M:one", "name: M:spread", "metrics.0.name", 5, "twice", "keep one"),
-    ("name: M:one", "name: hist_kl", "metrics.0.name", 5, "always reported", "remove"),
+    ("name: M:one", "name: hist_kl", "metrics.0.name", 5, "reported wherever it applies", "remove"),
     ("{name: M:one, goal: minimize}", "M:one", "metrics.0", 5, "keys and values", "name: ..."),
     ("rings, M:Line", "rings, M:Lime", "parameters.dataset.values.1", 9, "no 'Lime'", "'Line'"),
     ("rings, M:Line", "rings, M:Wide", "parameters.dataset.values.1", 9, "not a data", "sample"),

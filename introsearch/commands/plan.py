@@ -6,10 +6,11 @@ import argparse
 import json
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 from introsearch.cluster.file import Cluster, SlurmCluster
 from introsearch.commands.options import EXIT_DONE, use_folders
-from introsearch.commands.study_options import batch_script, cluster_of, study_of
+from introsearch.commands.study_options import batch_script, cluster_of, runs_dir_of, study_of
 from introsearch.errors import ConfigError
 from introsearch.execution.machine import check_resources, local_cpus
 from introsearch.execution.preflight.stage_1 import check_stage_1
@@ -24,8 +25,9 @@ from introsearch.study.search.expand import Expansion, expand
 
 def run(options: argparse.Namespace) -> int:
     """Print the plan, its costs if wanted, and the batch script if a Slurm job would run it."""
-    use_folders(options)
     study, cluster = study_of(options), cluster_of(options)
+    runs_dir = runs_dir_of(options, cluster)
+    use_folders(options, runs_dir=runs_dir)
     check_stage_1(study, overrides=options.overrides, tracking_uri=options.tracking_uri)
     expansion = expand(study)
     script = None
@@ -34,14 +36,14 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         plan = plan_dict(study, expansion)
         if options.costs:
-            plan["costs"] = _costs(options, study, expansion, cluster).to_dict()
+            plan["costs"] = _costs(options, study, expansion, cluster, runs_dir=runs_dir).to_dict()
         if script is not None:
             plan["batch_script"] = script
         print(json.dumps(plan, indent=2))
         return EXIT_DONE
     print(plan_text(study, expansion), flush=True)
     if options.costs:
-        costs = _costs(options, study, expansion, cluster)
+        costs = _costs(options, study, expansion, cluster, runs_dir=runs_dir)
         gpus, hours = study.resources.gpus, study.budget.max_hours
         print(f"\n{costs_text(costs, gpus=gpus, max_hours=hours)}")
     if script is not None:
@@ -50,7 +52,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _costs(
-    options: argparse.Namespace, study: Study, expansion: Expansion, cluster: Cluster
+    options: argparse.Namespace,
+    study: Study,
+    expansion: Expansion,
+    cluster: Cluster,
+    *,
+    runs_dir: Path,
 ) -> StudyCosts:
     """Measured on this machine, and for it or for the cluster; memory of GPUs also as recorded."""
     check_resources(study.resources)
@@ -62,14 +69,14 @@ def _costs(
 
     costs = measured_costs(study, expansion, cluster, cpus=local_cpus(), notify=notify)
     if costs.gpu_memory is None and study.resources.gpus:
-        return replace(costs, gpu_memory=_recorded(options, study))
+        return replace(costs, gpu_memory=_recorded(options, study, runs_dir=runs_dir))
     return costs
 
 
-def _recorded(options: argparse.Namespace, study: Study) -> GpuMemory | None:
+def _recorded(options: argparse.Namespace, study: Study, *, runs_dir: Path) -> GpuMemory | None:
     """What trials of the study took of their GPUs where they ran, if there is a record of any."""
     try:
-        uri = existing_uri(options.runs_dir, options.tracking_uri)
+        uri = existing_uri(runs_dir, options.tracking_uri)
     except ConfigError:
         return None
     # Late: they need MLflow, for which other plans do not wait.

@@ -31,6 +31,16 @@ def cluster_of(options: argparse.Namespace) -> Cluster:
     return INLINE if options.cluster == INLINE.type else load_cluster(options.cluster)
 
 
+def runs_dir_of(options: argparse.Namespace, cluster: Cluster) -> Path:
+    """The folder of all files, where the cluster's machines see it.
+
+    Raises:
+        ConfigError: they do not.
+    """
+    runs_dir: Path = options.runs_dir
+    return cluster.in_shared_folder(runs_dir) if isinstance(cluster, SlurmCluster) else runs_dir
+
+
 def batch_script(options: argparse.Namespace, study: Study, cluster: SlurmCluster) -> str:
     """The batch script in which the same study is run by the same options.
 

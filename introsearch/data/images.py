@@ -20,6 +20,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
@@ -78,7 +79,7 @@ class ImageData(Data):
             )
         used = _first(raw.train, train_images)
         self.num_classes = int(max(used.labels.max(), raw.test.labels.max())) + 1
-        train, test = (_first(split, sample_size(len(split.images))) for split in (used, raw.test))
+        train, test = _few(used), _few(raw.test)
         self.train, self.test = _split(train, device), _split(test, device)
         self.shape = tuple(self.train.images.shape[1:])
         self.fingerprint = _fingerprint(RawImages(train, test))
@@ -171,6 +172,15 @@ class ImageFolder(ImageData):
 def _first(raw: RawSplit, n: int | None) -> RawSplit:
     """The first `n` images, or all of them."""
     return RawSplit(raw.images[:n], raw.labels[:n])
+
+
+def _few(raw: RawSplit) -> RawSplit:
+    """All images; where few are enough, some from all over, since folders are sorted by class."""
+    n = sample_size(len(raw.images))
+    if n == len(raw.images):
+        return raw
+    chosen = np.linspace(0, len(raw.images) - 1, n).astype(int)
+    return RawSplit(raw.images[chosen], raw.labels[chosen])
 
 
 def _split(raw: RawSplit, device: torch.device) -> Split:

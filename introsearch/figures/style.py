@@ -15,6 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from introsearch.sample_sizes import sample_size
+
 _DPI = 200
 COLUMNS = 3  # of panels
 _WIDTH_INCHES = 7.0  # both columns of a paper; fonts stay readable when it shrinks to one
@@ -29,7 +31,8 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 def new_figure(title: str, *, height_inches: float) -> Figure:
     """A figure as wide as a page, with one line above it; wrapped if long."""
-    figure = Figure(figsize=(_WIDTH_INCHES, height_inches), dpi=_DPI, layout="constrained")
+    dpi = sample_size(_DPI, few=40)  # where nobody looks at it
+    figure = Figure(figsize=(_WIDTH_INCHES, height_inches), dpi=dpi, layout="constrained")
     FigureCanvasAgg(figure)
     lines = textwrap.fill(title, width=95)
     figure.suptitle(lines, fontsize=_TITLE_SIZE, parse_math=False)

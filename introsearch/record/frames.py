@@ -42,7 +42,8 @@ def tidy_frame(client: MlflowClient, name: str) -> pd.DataFrame:
         fid_gen and its kin compare; empty without one), iteration, seconds (on the trial),
         evaluation_seconds (of these, for metrics and figures), reason,
         decision, run_id (of MLflow), ``param.*`` (every setting) and ``version.*`` (of packages,
-        Python and the git commit). Losses are metrics named ``loss/<term>``.
+        Python and the git commit). Losses are metrics named ``loss/<term>``, and what a trial took
+        of its machine ``system/<what>``.
 
     Raises:
         ConfigError: the store has no such study.

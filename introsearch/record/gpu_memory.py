@@ -30,4 +30,4 @@ def recorded_gpu_memory(client: MlflowClient, name: str) -> GpuMemory | None:
     if not found:
         return None
     peaks, totals = zip(*found, strict=True)
-    return GpuMemory(peak_bytes=int(max(peaks)), total_bytes=int(min(totals)))
+    return GpuMemory(int(max(peaks)), int(min(totals)), is_recorded=True)

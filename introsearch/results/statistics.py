@@ -128,7 +128,8 @@ def seed_statistics(
     # Once for all: a selection per configuration would take most of the time of a large study.
     identities = zip(finished["config_id"], finished["seed"], strict=True)
     counts = [seed in seeds[str(config_id)] for config_id, seed in identities]
-    counted = one_run_per_seed(finished[counts], finished["seed"].unique().tolist())
+    chosen = finished[np.array(counts, dtype=bool)]  # an empty list would choose columns
+    counted = one_run_per_seed(chosen, finished["seed"].unique().tolist())
     statistics: dict[str, dict[str, float]] = {}
     for config_id, runs in counted.groupby("config_id"):
         statistics[str(config_id)] = {"n": float(len(runs))}

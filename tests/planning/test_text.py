@@ -27,7 +27,7 @@ def test_on_gpus() -> None:
         "report stage: 2.5 GPU-hours",
         "wall-clock: about 11.0 h, 10 trials at a time",
         "GPU memory: a trial holds up to 2 GiB of 24 GiB; 8 fit at a time, with "
-        "resources.gpus: 0.12",
+        "resources.gpus: 0.125",
         "disk: at most 1.23 GB of checkpoints, figures and records",
         "timed just now on this machine, one trial at a time, on its GPU",
     ]

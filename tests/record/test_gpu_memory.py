@@ -31,7 +31,7 @@ def test_the_largest_peak_and_the_smallest_gpu(
         iteration=10, status=Status.RUNNING, metrics={}, timestamp_ms=1, seconds=1.0
     )
     for trial, system in zip(select_trials(study, expand(study)), taken, strict=False):
-        assert recorded_gpu_memory(client, study.name) in (None, GpuMemory(3, 9))
+        assert recorded_gpu_memory(client, study.name) in (None, GpuMemory(3, 9, is_recorded=True))
         recorder.start(trial)
         recorder.log(trial, [replace(evaluation, system=dict(system))], rungs=())
-    assert recorded_gpu_memory(client, study.name) == GpuMemory(3, 8)
+    assert recorded_gpu_memory(client, study.name) == GpuMemory(3, 8, is_recorded=True)

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from introsearch.errors import ConfigError, IntrosearchError
-from introsearch.results.statistics import SUMMARY_COLUMNS, choose, summarise
+from introsearch.results.statistics import SUMMARY_COLUMNS, choose, seed_statistics, summarise
 from introsearch.study.model import sign_of
 
 A, B, C = "a" * 12, "b" * 12, "c" * 12
@@ -238,3 +238,8 @@ def test_collapsed_runs_are_counted(units: dict[str, list[float]], collapsed: in
 
 def test_sign_of() -> None:
     assert (sign_of("minimize"), sign_of("maximize"), sign_of("")) == (1.0, -1.0, 0.0)
+
+
+def test_nothing_is_said_of_configurations_of_which_no_run_has_finished() -> None:
+    frame = pd.DataFrame([run("a" * 12, 1, status="diverged"), run("b" * 12, 1, status="failed")])
+    assert seed_statistics(frame, seeds={"a" * 12: [1], "b" * 12: [1]}) == {}

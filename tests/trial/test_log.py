@@ -2,111 +2,165 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from introsearch.trial.log import TrialLog
 
-
-@contextmanager
-def unconfigured() -> Iterator[logging.Logger]:
-    """Logging as in a program that has not set it up; pytest does so before each test."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    root.handlers.clear()
-    root.setLevel(logging.WARNING)
-    try:
-        yield root
-    finally:
-        root.handlers[:], root.level = handlers, level
-
-
-def make_noise() -> None:
+HEAD = """\
+import logging, os, subprocess, sys, warnings
+from pathlib import Path
+from introsearch.trial.log import TrialLog
+log = TrialLog(Path("logs/trial.log"), echo=sys.argv[1] == "echo")
+"""
+NOISE = """\
+with log.listening() as note:
+    note("begins")
     print("printed")
+    sys.stdout.writelines(["in ", "lines\\n"])
     print("to errors", file=sys.stderr)
     logging.getLogger("mine").info("an info")
     logging.getLogger("mine").warning("a warning")
     logging.getLogger("mine").debug("a detail")
-    os.write(2, b"from below\n")
+    warnings.warn("warned")
+    print("Gr\\u00fc\\u00df")
+    sys.stdout.flush()
+    os.write(2, b"from below\\n")
     subprocess.run(["echo", "from a child"], check=True)
+print("seen again")
+os.write(1, b"and below\\n")
+logging.getLogger("mine").warning("a last warning")
+"""
+# Kept by a trial from the first time that it is listened to.
+KEPT = """\
+with log.listening():
+    stream, handler = sys.stdout, logging.StreamHandler()
+    own = logging.getLogger("own")
+    own.addHandler(handler)
+print("between", file=stream)
+with log.listening():
+    print("later", file=stream)
+    own.warning("by its handler")
+print("after", file=stream)
+own.warning("after it")
+"""
+CONFIGURED = """\
+with log.listening():
+    logging.basicConfig(level=logging.DEBUG, format="MINE %(message)s")
+    logging.debug("first")
+with log.listening():
+    logging.debug("second")
+"""
+REPLACED = """\
+class Tee:
+    def __init__(self, stream): self.stream = stream
+    def write(self, text): self.stream.write(text)
+    def flush(self): self.stream.flush()
+with log.listening():
+    sys.stdout = Tee(sys.stdout)
+    print("first")
+with log.listening():
+    print("second")
+"""
+DEBUGGED = """\
+with log.listening():
+    breakpoint()
+    print("went on")
+"""
 
 
-BY_PYTHON = ("printed", "to errors", "INFO mine: an info", "WARNING mine: a warning")
-BELOW = ("from below", "from a child")
+class Ran(NamedTuple):
+    output: str
+    errors: str
+    log: str
 
 
-def test_all_goes_to_the_file_alone(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "logs" / "trial.log"
-    with unconfigured(), TrialLog(path, echo=False).listening() as note:
-        note("begins")
-        make_noise()
-    text = path.read_text()
-    assert [text.count(word) for word in (*BY_PYTHON, *BELOW, " begins\n")] == [1] * 7
-    assert "a detail" not in text
-    assert capfd.readouterr() == ("", "")
-    print("seen again")
-    os.write(1, b"and below\n")
-    assert capfd.readouterr().out.split("\n")[:2] == ["seen again", "and below"]
+def run(code: str, folder: Path, *, echo: bool, text: str = "") -> Ran:
+    """A program of its own: pytest captures what this process prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", HEAD + code, "echo" if echo else "silent"],
+        cwd=folder, input=text, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    path = folder / "logs" / "trial.log"
+    return Ran(done.stdout, done.stderr, path.read_text(encoding="utf-8"))
 
 
-def test_with_an_echo_all_is_seen_too(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "trial.log"
-    before = sys.stdout
-    with unconfigured(), TrialLog(path, echo=True).listening():
-        make_noise()
-        assert sys.stdout.fileno() == before.fileno()  # which input() looks at, and so does pdb
-        assert sys.stdout.isatty() == before.isatty()
-    assert sys.stdout is before
-    text = path.read_text()
-    assert [text.count(word) for word in BY_PYTHON] == [1] * len(BY_PYTHON)
-    output, errors = capfd.readouterr()
-    assert [output.count(word) for word in ("printed", "from a child")] == [1, 1]
-    seen = [errors.count(w) for w in ("to errors", "mine: a warning", "from below")]
-    assert seen == [1, 1, 1]
+@pytest.mark.parametrize("echo", [True, False])
+def test_all_is_in_the_file(tmp_path: Path, echo: bool) -> None:
+    output, errors, log = run(NOISE, tmp_path, echo=echo)
+    by_python = (" begins\n", "printed\n", "in lines\n", "to errors\n", "INFO mine: an info\n")
+    by_python += ("WARNING mine: a warning\n", "UserWarning: warned\n", "Gr\u00fc\u00df\n")
+    assert [log.count(word) for word in by_python] == [1] * len(by_python)
+    below = [log.count(word) for word in ("from below\n", "from a child\n")]
+    assert below == ([0, 0] if echo else [1, 1])
+    assert "a detail" not in log
+    assert "seen again" not in log
+    assert "last" not in log
+    assert output.count("seen again\nand below\n") == 1
+    assert errors.count("a last warning\n") == 1  # as Python shows it
+    seen = [output.count(word) for word in ("printed\n", "in lines\n", "from a child\n")]
+    seen += [errors.count(word) for word in ("to errors", "mine: a warning", "warned\n")]
+    assert seen == [int(echo)] * len(seen)
     assert "an info" not in errors
-    with unconfigured() as root:
-        with TrialLog(path, echo=True).listening():
-            assert len(root.handlers) == 2
-        assert (root.handlers, root.level) == ([], logging.WARNING)
 
 
 @pytest.mark.parametrize("echo", [True, False])
-def test_what_the_user_says_of_logging_holds(tmp_path: Path, echo: bool) -> None:
-    own = logging.StreamHandler()
-    with unconfigured() as root:
-        root.addHandler(own)
-        with TrialLog(tmp_path / "trial.log", echo=echo).listening():
-            logging.getLogger("mine").info("an info")
-            logging.getLogger("mine").error("an error")
-        assert root.handlers == [own]
-    text = (tmp_path / "trial.log").read_text()
-    assert (text.count("an info"), text.count("an error")) == (0, 1)
+def test_what_a_trial_keeps_serves_ever_after(tmp_path: Path, echo: bool) -> None:
+    output, errors, log = run(KEPT, tmp_path, echo=echo)
+    assert log == "later\nby its handler\n" or log.count("\n") == 2
+    assert (log.count("later\n"), log.count("by its handler\n")) == (1, 1)
+    assert output == ("between\nlater\nafter\n" if echo else "between\nafter\n")
+    assert errors == ("by its handler\nafter it\n" if echo else "after it\n")
 
 
 @pytest.mark.parametrize("echo", [True, False])
-def test_what_is_raised_is_kept_and_raised(tmp_path: Path, echo: bool) -> None:
+def test_what_a_trial_says_of_logging_holds(tmp_path: Path, echo: bool) -> None:
+    _, errors, log = run(CONFIGURED, tmp_path, echo=echo)
+    assert [log.count(f"{word}\n") for word in ("MINE first", "MINE second")] == [1, 1]
+    assert errors == ("MINE first\nMINE second\n" if echo else "")
+
+
+@pytest.mark.parametrize("echo", [True, False])
+def test_a_stream_that_a_trial_puts_in_place_stays(tmp_path: Path, echo: bool) -> None:
+    output, _, log = run(REPLACED, tmp_path, echo=echo)
+    assert log == "first\nsecond\n"
+    assert output == ("first\nsecond\n" if echo else "")
+
+
+def test_a_debugger_can_ask(tmp_path: Path) -> None:
+    output, _, log = run(DEBUGGED, tmp_path, echo=True, text="p 6 * 7\nc\n")
+    assert "42" in output
+    assert log.endswith("went on\n")
+
+
+@pytest.mark.parametrize("echo", [True, False])
+@pytest.mark.parametrize("error", [ZeroDivisionError("bad"), SystemExit("bye")])
+def test_what_is_raised_is_kept_and_raised(
+    tmp_path: Path, echo: bool, error: BaseException
+) -> None:
     log = TrialLog(tmp_path / "trial.log", echo=echo)
-    before = sys.stdout
+    before = sys.stdout, sys.stderr
     for _ in range(2):  # the second is added
-        with pytest.raises(ZeroDivisionError), log.listening():
-            print(1 / 0)
-    assert sys.stdout is before
-    text = (tmp_path / "trial.log").read_text()
-    assert text.count("ZeroDivisionError: division by zero\n") == 2
+        with pytest.raises(type(error)), log.listening():
+            raise error
+    assert (sys.stdout, sys.stderr) == before
+    assert (tmp_path / "trial.log").read_text().count(f"{type(error).__name__}: {error}\n") == 2
 
 
-def test_no_link_is_followed(tmp_path: Path) -> None:
-    """Whoever can write into a shared folder must not make us write elsewhere."""
+def test_a_file_that_cannot_be_written_ends_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No link is followed: who can write into a shared folder must not make us write elsewhere."""
     elsewhere = tmp_path / "elsewhere"
     (tmp_path / "trial.log").symlink_to(elsewhere)
-    log = TrialLog(tmp_path / "trial.log", echo=False)
-    with pytest.raises(OSError, match="symbolic links"), log.listening():
-        pass
+    with TrialLog(tmp_path / "trial.log", echo=True).listening() as note:
+        note("begins")
+        print("printed")
+    output, errors = capsys.readouterr()
+    assert output == "printed\n"
+    assert errors.startswith(f"there will be no {tmp_path / 'trial.log'}: ")
     assert not elsewhere.exists()

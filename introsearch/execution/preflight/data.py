@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from introsearch.errors import ConfigError
 from introsearch.extensions import data_kind
 from introsearch.settings.images import IMAGE_DATA
 from introsearch.study.search.expand import Expansion
@@ -23,7 +24,7 @@ def prepare_data(
         notify: is told of downloads.
 
     Raises:
-        ConfigError: data or the weights of a feature extractor cannot be had.
+        ConfigError: data or the weights of a feature extractor cannot be had; for all of them.
     """
     wanted: dict[tuple[Any, ...], dict[str, Any]] = {}
     for configuration in expansion.configurations:
@@ -36,11 +37,17 @@ def prepare_data(
     # Late: it needs torch, which submitting a job of a study without images does not.
     from introsearch.execution.preflight.images import prepare_images
 
+    faults: list[ConfigError] = []
     for chosen in wanted.values():
-        prepare_images(
-            chosen["dataset"],
-            {name: chosen[name] for name in IMAGE_DATA},
-            inception=chosen[_EXTRACTOR] == "inception",
-            download=download,
-            notify=notify,
-        )
+        try:
+            prepare_images(
+                chosen["dataset"],
+                {name: chosen[name] for name in IMAGE_DATA},
+                inception=chosen[_EXTRACTOR] == "inception",
+                download=download,
+                notify=notify,
+            )
+        except ConfigError as error:
+            faults.append(error)
+    if faults:
+        raise ConfigError.of(faults)

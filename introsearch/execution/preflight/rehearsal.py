@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import sysconfig
 import tempfile
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,7 +30,11 @@ from introsearch.trial.order import TrialOrder, order_of
 
 _ITERATIONS = 8  # half of them before the end of a warm-up
 _SAMPLES = 256
-_OTHERS = (str(Path(__file__).parents[2]), "site-packages")  # whose code is not the user's
+_OTHERS = (  # whose code is not the user's
+    f"{Path(__file__).parents[2]}{os.sep}",
+    *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+    "<",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,6 +68,8 @@ def rehearse(
     with tempfile.TemporaryDirectory(prefix="introsearch-") as folder, _cache_in(folder):
         for number, (label, configuration) in enumerate(kinds.items(), 1):
             notify(f"trying {number} of {len(kinds)}: {label}")
+            if not _can_be_shortened(configuration):
+                notify("  it cannot be shortened: its first iterations alone are tried")
             for text in _faults(study, configuration, folder=folder, overrides=overrides):
                 found.setdefault(text, []).append(label)
     return [Fault(text=text, trials=tuple(labels)) for text, labels in found.items()]
@@ -112,9 +119,18 @@ def _try(study: Study, configuration: Configuration, *, folder: str) -> Evaluati
         return again.step() if evaluation.status == Status.RUNNING else evaluation
 
 
+def _can_be_shortened(configuration: Configuration) -> bool:
+    """Whether all phases of its training fit into few iterations; one's own trainer may not say."""
+    try:
+        settings_from_dict(configuration.trainer, configuration.settings).shortened(_ITERATIONS)
+    except ConfigError:
+        return False
+    return True
+
+
 def _order(study: Study, configuration: Configuration, *, folder: str) -> TrialOrder:
     settings = settings_from_dict(configuration.trainer, configuration.settings)
-    with suppress(ConfigError):  # a trainer of the user's own may have other phases
+    if _can_be_shortened(configuration):
         settings = settings.shortened(_ITERATIONS)
     short = settings_to_dict(settings)
     if "compile" in short:
@@ -143,7 +159,7 @@ def _in_study(
 def _place(error: BaseException) -> str:
     """The last line of the user's own, or if there is none of all, that led to an error."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [f for f in frames if not any(part in f.filename for part in _OTHERS)]
+    own = [f for f in frames if not f.filename.startswith(_OTHERS)]
     last = (own or list(frames))[-1]
     return f"{last.filename}:{last.lineno}"
 
@@ -151,12 +167,11 @@ def _place(error: BaseException) -> str:
 @contextmanager
 def _cache_in(folder: str) -> Iterator[None]:
     """What is computed from few images is kept apart from what is computed from all."""
-    before: Mapping[str, str] = dict(os.environ)
+    before = os.environ.get(CACHE_VARIABLE)
     os.environ[CACHE_VARIABLE] = str(Path(folder) / "cache")
     try:
         yield
     finally:
-        if CACHE_VARIABLE in before:
-            os.environ[CACHE_VARIABLE] = before[CACHE_VARIABLE]
-        else:
-            del os.environ[CACHE_VARIABLE]
+        os.environ.pop(CACHE_VARIABLE, None)
+        if before is not None:
+            os.environ[CACHE_VARIABLE] = before

@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from introsearch.cli import main
 from introsearch.commands.options import EXIT_BAD_INPUT, EXIT_DONE
+from introsearch.data.base import CPU, DataContext
+from introsearch.data.images import ImageFolder
 from introsearch.execution.preflight import rehearsal
 from introsearch.extensions import metrics_for
+from introsearch.sample_sizes import few_samples
 from introsearch.statuses import Status
 from introsearch.study.file.loader import load_study
 from introsearch.study.search.expand import expand
@@ -55,6 +60,7 @@ SHIPPED = Path(__file__).parents[3] / "search_spaces"
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("INTROSEARCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("INTROSEARCH_DATA", str(tmp_path / "data"))
     return tmp_path
 
 
@@ -89,7 +95,6 @@ def test_all_that_is_wrong_is_said_at_once(
     write(STUDY, metric="tried_own:crooked", data=", ".join(data))
     with Path("tried.yaml").open("a") as file:
         file.write(
-            "  other: {prior: gaussian, beta_kl: 0.5}\n"
             "  images: {dataset: mnist, train_images: 10}\n"
             "  hot: {dataset: rings, learning_rate: 1.0e+30}\n"
             "resources: {cpus: 1000}\n"
@@ -102,21 +107,21 @@ def test_all_that_is_wrong_is_said_at_once(
         faults,
         (
             "resources.cpus: a trial wants 1000 CPUs",
+            "mnist is not in the data folder",
             "tried.yaml:3: metric: tried_own:crooked gives a list",
             "diverges at once: loss term 'loss' is not finite at iteration 2",
             f"IndexError: list index out of range ({own}:9)",
             "out of memory (",
             f"SystemExit: bye ({own}:17)",
-            "mnist is not in the data folder",
         ),
         (
             "--set resources.cpus=1",
-            "in: rings / sg, rings / other",
+            "or let mnist be downloaded with --download",
+            "in: rings / sg",
             "in: rings / hot",
-            "in: tried_own:Broken / sg, tried_own:Broken / other",
-            "in: tried_own:Hungry / sg, tried_own:Hungry / other",
-            "in: tried_own:Leaving / sg, tried_own:Leaving / other",
-            "in: mnist / images",
+            "in: tried_own:Broken / sg",
+            "in: tried_own:Hungry / sg",
+            "in: tried_own:Leaving / sg",
         ),
         strict=True,
     ):
@@ -130,6 +135,42 @@ def test_settings_are_found_in_the_file(folder: Path, capsys: pytest.CaptureFixt
     assert "tried.yaml:11: variants.few.train_images: 5,000 train images are asked for" in (
         capsys.readouterr().err
     )
+
+
+def test_images_that_are_sorted_by_class(folder: Path) -> None:
+    """A few of the first ones would all be of one class."""
+    rng = np.random.default_rng(0)
+    for label in range(3):
+        (folder / "data" / "mine" / str(label)).mkdir(parents=True)
+        for number in range(30):
+            pixels = rng.integers(0, 60 * (label + 1), (8, 8), dtype=np.uint8)
+            path = folder / "data" / "mine" / str(label) / f"{number:02d}.png"
+            Image.fromarray(pixels).save(path)
+    data = "image_folder"
+    text = STUDY.replace("batch_size: 8", "batch_size: 8\n  image_folder: mine\n  image_size: 8")
+    text = text.replace("  batch", "  image_channels: 1\n  channels: [4]\n  iterations: 8\n  batch")
+    text = text.replace("  batch", "  warmup_iterations: 2\n  num_samples: 20\n  batch")
+    write(text.replace("  batch", "  handover_iterations: 0\n  batch"), metric="fid_gen", data=data)
+    with few_samples(20):
+        images = ImageFolder.open(
+            DataContext(device=CPU, image_folder="mine", image_size=8, image_channels=1)
+        )
+        assert (len(images.train), len(images.test)) == (20, 18)
+        assert images.train.labels.bincount().tolist() == [7, 6, 7]
+    assert main(["check", "tried.yaml"]) == EXIT_DONE
+
+
+def test_what_a_run_would_refuse(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(STUDY)
+    assert main(["check", "tried.yaml", "--tracking-uri", "nonsense://x"]) == EXIT_BAD_INPUT
+    assert "nonsense" in capsys.readouterr().err
+    text = STUDY.replace("sintrovae", "latent_flow").replace("  batch_size: 8\n", "")
+    text = text.replace("sg: {prior: gaussian}", "flow: {stage1_trial: 0123456789ab}")
+    write(text, metric="hist_kl")
+    assert main(["check", "tried.yaml"]) == EXIT_BAD_INPUT
+    error = capsys.readouterr().err
+    assert "variants.flow.stage1_trial: no study in " in error
+    assert "0123456789ab-s0" in error
 
 
 def test_every_phase_metric_figure_and_checkpoint(
