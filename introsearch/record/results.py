@@ -13,7 +13,6 @@ from introsearch.record.runs import find_experiment, read_expansion, read_seed_r
 from introsearch.record.store import store_errors
 from introsearch.record.tags import StudyEntry
 from introsearch.results.result import StudyResult, choose_configurations, summary_of
-from introsearch.statuses import SETTLED
 from introsearch.study.file.loader import load_study
 from introsearch.study.model import Study
 
@@ -50,7 +49,7 @@ def load_recorded(run: Run, path: Path, *, name: str) -> Study:
 def as_begun(client: MlflowClient, study: Study) -> Study:
     """The study with the edition of defaults and metrics that it was begun with.
 
-    What has no trial that ended yet begins with the current one.
+    What has no trial yet begins with the current one.
     """
     experiment = client.get_experiment_by_name(study.name)
     run = experiment and next(runs_of(client, experiment.experiment_id, level="study"), None)
@@ -60,7 +59,7 @@ def as_begun(client: MlflowClient, study: Study) -> Study:
     if begun == study.edition:
         return study
     trials = read_seed_runs(client, experiment.experiment_id, attributes=(), metrics=())
-    return study.of_edition(begun) if any(t.entry.status in SETTLED for t in trials) else study
+    return study.of_edition(begun) if trials else study
 
 
 def study_run(client: MlflowClient, name: str) -> Run:

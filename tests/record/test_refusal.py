@@ -142,7 +142,7 @@ def test_a_recorded_file_that_was_cut_off_is_written_again(
 
 
 def test_a_study_goes_on_as_it_was_begun(client: MlflowClient, tmp_path: Path) -> None:
-    """With the defaults and metrics of the edition that its ended trials are of."""
+    """With the defaults and metrics of the edition that its trials are of."""
     now = load(tmp_path)
     begun = load_study(tmp_path / "study.yaml", edition=FIRST)
     assert as_begun(client, now) == now != begun
@@ -150,9 +150,10 @@ def test_a_study_goes_on_as_it_was_begun(client: MlflowClient, tmp_path: Path) -
         c.id for c in expand(begun).configurations
     )
     recorder = open_recorder(client, begun, folder=tmp_path / begun.name)
-    assert as_begun(client, now) == now  # nothing of it has ended
+    assert as_begun(client, now) == now  # nothing of it has begun
     trial = select_trials(begun, expand(begun))[0]
     recorder.start(trial)
+    assert as_begun(client, now) == begun  # whose checkpoint is not lost
     recorder.end(trial, Status.DIVERGED)
     assert as_begun(client, now) == begun == read_study(client, begun.name)
     assert as_begun(client, now).file == now.file
