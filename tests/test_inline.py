@@ -42,12 +42,12 @@ pytestmark = pytest.mark.slow
 def all_ends(study: Study) -> Study:
     """Trials that finish, are stopped, diverge and fail."""
     (study.folder / "broken.py").write_text(BROKEN)
-    text = STUDY.partition("  ip:")[0]
+    text = STUDY.partition("  ip:")[0].replace("report: [1, 2]", "report: [1]")
     study.file.write_text(
         f"{text}  hot: {{learning_rate: 1.0e+30, beta_kl: 0.1}}\n"
         "  broken: {dataset: 'broken:Broken', beta_kl: 0.1}\n"
         "early_terminate: {min_iter: 20, max_iter: 60, eta: 2}\nevaluate_every: 10\n"
-        "budget: {max_restarts: 1}\n"
+        "budget: {max_restarts: 0}\n"
     )
     return study
 
@@ -78,7 +78,7 @@ def test_the_record_is_that_of_a_ray_run(studies: tuple[Study, Study]) -> None:
     assert ends == {Status.FINISHED, Status.STOPPED, Status.DIVERGED, Status.FAILED}
     assert inline.comparable() == by_ray.comparable()
     assert inline.table == by_ray.table
-    assert inline.log.read_text().count("still\n") >= 2
+    assert "still\n" in inline.log.read_text()
     assert "still\n" not in by_ray.log.read_text()
     by_ray.log, inline.log = by_ray.runs / "tiny/logs", inline.runs / "tiny/logs"
     names = {f"{'-s'.join(key)}.log" for key in inline.record()}
@@ -87,7 +87,7 @@ def test_the_record_is_that_of_a_ray_run(studies: tuple[Study, Study]) -> None:
         texts = [path.read_text() for path in folder.iterdir()]
         broken = [text for text in texts if "still\n" in text]
         assert len(broken) == 1
-        assert all(text.count("RuntimeError: no more data") >= 2 for text in broken)
+        assert all("RuntimeError: no more data" in text for text in broken)
 
 
 def test_interrupted_killed_and_continued(studies: tuple[Study, Study]) -> None:
@@ -116,6 +116,7 @@ def test_ray_is_not_imported_and_prints_are_seen(studies: tuple[Study, Study]) -
         "    return view.prior.sample(10, generator).std()\n"
     )
     text = STUDY.replace("{name: hist_kl_paper}", "{name: 'loud:spread', goal: minimize}")
+    text = text.partition("  ip:")[0].replace("report: [1, 2]", "report: [1]")
     study.file.write_text(text.replace("[0.1, 0.2, 0.5]", "[0.1]"))
     code = (
         "import sys; from introsearch.cli import main;"

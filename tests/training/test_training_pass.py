@@ -184,7 +184,7 @@ def test_what_was_compiled_is_found_in_the_cache_folder(tmp_path, monkeypatch, l
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of the compiler, which hides them from users itself
-@pytest.mark.parametrize("base", [SMALL, IMAGES])
+@pytest.mark.parametrize("base", [SMALL, IMAGES | {"channels": [4]}])
 def test_compiled_networks_train_the_same(base):
     """Within rounding; and a restored run is the uninterrupted one bit for bit."""
     check_compiler()
