@@ -62,7 +62,7 @@ def _faults(study: Study, options: argparse.Namespace) -> Iterator[str]:
 
 
 def _look_at_cluster(study: Study, options: argparse.Namespace) -> None:
-    use_folders(options)
+    use_folders(options)  # for what is looked at next, if the cluster file is wrong
     cluster = cluster_of(options)
     runs_dir = runs_dir_of(options, cluster)
     use_folders(options, runs_dir=runs_dir)

@@ -13,7 +13,7 @@ from introsearch.commands.options import (
     store_options,
     use_folders,
 )
-from introsearch.commands.study_options import batch_script, cluster_of, study_of
+from introsearch.commands.study_options import batch_script, cluster_of, runs_dir_of, study_of
 from introsearch.errors import ConfigError
 from introsearch.execution.machine import check_resources
 from introsearch.execution.preflight.compiler import prepare_compiler
@@ -77,7 +77,7 @@ def _run_here(
 def _submit(options: argparse.Namespace, study: Study, cluster: SlurmCluster) -> int:
     """Submit the study as a job, unless there is one that runs it already, and follow it."""
     check_slurm(cluster)
-    runs_dir = cluster.in_shared_folder(options.runs_dir)
+    runs_dir = runs_dir_of(options, cluster)
     check_uri(options.tracking_uri or default_uri(runs_dir), folder_will_exist=runs_dir)
     _prepare(study, options, runs_dir=runs_dir)  # here there may be an internet
     job = SlurmJob(runs_dir / study.name)

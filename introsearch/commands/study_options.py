@@ -47,7 +47,7 @@ def batch_script(options: argparse.Namespace, study: Study, cluster: SlurmCluste
     Raises:
         ConfigError: Slurm cannot write into the study's folder.
     """
-    runs_dir = cluster.in_shared_folder(options.runs_dir)
+    runs_dir = runs_dir_of(options, cluster)
     command = ["run", str(Path(options.file).resolve()), f"--runs-dir={runs_dir}"]
     command += [f"--set={override}" for override in options.overrides]
     if options.data_dir is not None:

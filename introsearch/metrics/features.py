@@ -57,7 +57,10 @@ def extractor_for(data: ImageData, kind: str) -> Extractor:
 
 @lru_cache(maxsize=2)
 def batchwise_extractor(data: ImageData, kind: str) -> Extractor:
-    """The same network, normalising each batch by itself: arguments and errors as before."""
+    """The network of `extractor_for`, which normalises each batch by itself.
+
+    Arguments and errors are those of `extractor_for`.
+    """
     extractor = _of_classifier if kind == "classifier" else _of_inception
     return extractor(data, batchwise=True)
 

@@ -34,6 +34,7 @@ class TrialLog:
     def __init__(self, path: Path, *, echo: bool) -> None:
         self._path = path
         self._echo = echo
+        self._is_refused = False
 
     @contextmanager
     def listening(self) -> Iterator[Note]:
@@ -53,7 +54,9 @@ class TrialLog:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             number = os.open(self._path, flags, 0o666)
         except OSError as error:
-            print(f"there will be no {self._path}: {error.strerror}", file=sys.stderr)
+            if not self._is_refused:  # said once, not at every evaluation
+                print(f"there will be no {self._path}: {error.strerror}", file=sys.stderr)
+            self._is_refused = True
             number = os.open(os.devnull, os.O_WRONLY)
         return open(number, "w", buffering=1, encoding="utf-8", errors="backslashreplace")
 
